@@ -1,0 +1,65 @@
+"""The exception tree of the host.
+
+    HostError                 anything tinyjoule raises on purpose; the CLI prints it and exits 1
+    +-- UsageError            the request makes no sense as typed; the CLI exits 2
+    +-- SetupError            a tool, file, model or data set is missing or damaged on this machine
+    |   +-- HashMismatch      a file is not the one the catalogue names
+    +-- LinkError             the line: cannot be opened, closed under us, or silent for too long
+    |   +-- LinkTimeout       no complete line in time
+    +-- DeviceError           the device answered, but not as the protocol says
+    |   +-- DeviceRefused     an `e-` line
+    |   +-- LoadIncomplete    an input did not arrive whole (no `m-load-done`, or another CRC)
+    |   +-- GarbledReply      a line that no rule of the protocol reads
+    +-- InstrumentError       a power monitor (energy/)
+    +-- ResultInvalid         a record that breaks the result schema
+
+Every message says what happened and what to do next.
+"""
+
+
+class HostError(Exception):
+    """Base of everything raised on purpose."""
+
+
+class UsageError(HostError):
+    """The request makes no sense as typed."""
+
+
+class SetupError(HostError):
+    """A tool, file, model or data set is missing or damaged on this machine."""
+
+
+class HashMismatch(SetupError):
+    """A file is not the one the catalogue names."""
+
+
+class LinkError(HostError):
+    """The line cannot be opened or was closed."""
+
+
+class LinkTimeout(LinkError):
+    """No complete line arrived in time."""
+
+
+class DeviceError(HostError):
+    """The device answered, but not as the protocol says."""
+
+
+class DeviceRefused(DeviceError):
+    """The device answered with an `e-` line."""
+
+
+class LoadIncomplete(DeviceError):
+    """An input did not arrive whole on the device."""
+
+
+class GarbledReply(DeviceError):
+    """A line that no rule of the protocol reads."""
+
+
+class InstrumentError(HostError):
+    """A power monitor failed or answered nonsense."""
+
+
+class ResultInvalid(HostError):
+    """A record that breaks the result schema."""

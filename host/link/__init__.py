@@ -1,0 +1,30 @@
+"""The line between host and device: a transport `Protocol` and what implements it.
+
+`open_link` opens any pyserial URL (`/dev/ttyACM0`, `socket://127.0.0.1:5000`, `rfc2217://...`).
+`FakeLink` (fake.py) is a scripted device in memory; `FaultyLink` (faulty.py) wraps another link and corrupts, drops or
+stalls bytes on purpose.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Link(Protocol):
+    """A byte stream to one device. Not thread-safe. `close` may be called twice."""
+
+    @property
+    def name(self) -> str:
+        """What a person would call it: the port's URL."""
+
+    def write(self, data: bytes) -> None:
+        """Send all of `data`; blocks. Raises LinkError when the line is closed or broken."""
+
+    def read(self, timeout_s: float) -> bytes:
+        """Whatever has arrived, at least one byte; b"" when nothing came within `timeout_s` seconds.
+
+        Raises LinkError when the line is closed or broken.
+        """
+
+    def close(self) -> None:
+        """Give the port back."""
