@@ -59,7 +59,7 @@ int engine_load(struct engine **engine, const void *model, size_t model_bytes, v
                 struct engine_error *error);
 
 /* The model's only input and only output (a model with more is refused at load). Never NULL after a load.
- * The input's bytes may be overwritten by engine_run(): write them again before every run. */
+ * engine_run() leaves the input's bytes as they were, so that a timed loop needs to write them only once. */
 const struct engine_tensor *engine_input(const struct engine *engine);
 const struct engine_tensor *engine_output(const struct engine *engine);
 
