@@ -1,0 +1,50 @@
+# What people type. Everything else is behind .venv/bin/host.
+.PHONY: help bench test test-long lint format setup setup-dev clean
+
+# Data a user has already, searched by file name and checked by hash. A data folder beside the checkout is used by itself.
+TINYJOULE_DATA ?= $(realpath ../shared/data)
+export TINYJOULE_DATA
+# PlatformIO: no telemetry, no question to its registry, which would cost a minute each on a closed network.
+export PLATFORMIO_SETTING_ENABLE_TELEMETRY = no
+export PLATFORMIO_DISABLE_UPGRADE_CHECK = true
+
+BIN = .venv/bin
+C_SOURCES = $(shell git ls-files --cached --others --exclude-standard 'firmware/*.[ch]' 'host/*.[ch]' 'tests/*.[ch]')
+
+help:
+	@echo "make bench      set up, then measure every task on an emulated Cortex-M4"
+	@echo "make test       set up, then run the tests (make test-long: the long ones too)"
+	@echo "make lint       ruff, mypy --strict, clang-format and the C warnings as errors"
+	@echo "make format     let the formatters have their way"
+	@echo "make clean      remove everything that was made, results excepted"
+
+setup:
+	@tools/bootstrap.sh
+
+setup-dev:
+	@tools/bootstrap.sh dev
+
+bench: setup
+	@$(BIN)/host bench
+
+test: setup-dev
+	@$(BIN)/python -m pytest -m "not long"
+
+test-long: setup-dev
+	@$(BIN)/python -m pytest
+
+lint: setup-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run --Werror $(C_SOURCES)
+	@# -Werror is among the firmware's own flags: a warning fails the build.
+	$(BIN)/python -m platformio run --silent
+
+format: setup-dev
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+	$(BIN)/clang-format -i $(C_SOURCES)
+
+clean:
+	rm -rf .venv .pio build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

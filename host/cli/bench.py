@@ -1,0 +1,63 @@
+"""`host bench`: measure tasks on a board."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+SUMMARY = "measure latency or accuracy of the models on a board, real or emulated"
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, not {value}")
+    return value
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `host bench`."""
+    parser.add_argument("tasks", nargs="*", metavar="TASK", help="e.g. kws01; default: every task that can run here")
+    parser.add_argument("--board", metavar="NAME", help="see `host boards`; default: mps2_an386, emulated")
+    parser.add_argument(
+        "--port", metavar="URL", help="any pyserial URL: /dev/ttyACM0, socket://HOST:PORT, rfc2217://..."
+    )
+    parser.add_argument("--mode", choices=("performance", "accuracy", "energy"), default="performance")
+    parser.add_argument(
+        "--rules",
+        choices=("quick", "mlperf"),
+        help="windows of 0.2 s, or the MLPerf Tiny run rules; default: quick on emulated boards, mlperf on real ones",
+    )
+    parser.add_argument("--inputs", type=_positive, metavar="N", help="use only the first N inputs")
+    parser.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="parent of the result folder")
+    parser.add_argument("--json", action="store_true", help="print result.json on stdout instead of the table")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the session, print the table, return 1 if a run is not valid."""
+    from host.errors import UsageError
+    from host.report.progress import Reporter
+    from host.report.table import print_result
+    from host.results import schema
+    from host.runner.session import Plan, run_session
+
+    if args.mode == "energy":
+        raise UsageError("energy arrives later, with the power monitors: use --mode performance or accuracy.")
+    plan = Plan(
+        tasks=tuple(args.tasks),
+        mode=args.mode,
+        board=args.board,
+        port=args.port,
+        rules=args.rules,
+        inputs=args.inputs,
+        out=args.out,
+    )
+    with Reporter() as reporter:
+        outcome = run_session(plan, reporter)
+    if args.json:
+        sys.stdout.write(schema.encode(outcome.result).decode())
+    else:
+        print_result(outcome.result)
+        print(f"results: {outcome.folder}")
+    return 0 if all(run.valid for run in outcome.result.runs) else 1

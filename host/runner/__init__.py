@@ -1,0 +1,1 @@
+"""Runs: performance (windows of timed inferences) and accuracy (every input once), and the session around them."""

@@ -1,0 +1,61 @@
+"""Accuracy: every input once, each checked to have arrived whole, scored by the data set's metric."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from host.catalog import Dataset, Item
+from host.device import Device
+from host.errors import DeviceError
+from host.results.schema import Accuracy
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What the device answered for one input."""
+
+    name: str
+    label: int
+    predicted: int
+    outputs: tuple[float, ...]
+
+
+def first_largest(values: Sequence[float]) -> int:
+    """Index of the largest value; at a tie the first one wins, as in the stock runner."""
+    return max(range(len(values)), key=lambda index: (values[index], -index))
+
+
+def run_accuracy(
+    device: Device, dataset: Dataset, items: Sequence[Item], read: Callable[[Item], bytes], progress: Progress
+) -> tuple[Row, ...]:
+    """Send each item, run it once and keep what came back. Raises LinkError and DeviceError as the device does."""
+    rows = []
+    for index, item in enumerate(items):
+        progress("inputs", index, len(items))
+        device.load(read(item))
+        outputs = device.infer(1, 0).results
+        if len(outputs) != dataset.classes:
+            raise DeviceError(
+                f"{item.name}: the device answered {len(outputs)} numbers where {dataset.task} has {dataset.classes} "
+                "classes: another model is on the board, or the line lost bytes. Check `host models` and the wiring."
+            )
+        rows.append(Row(item.name, item.label, first_largest(outputs), outputs))
+    progress("inputs", len(items), len(items))
+    return tuple(rows)
+
+
+def score(dataset: Dataset, rows: Sequence[Row]) -> Accuracy:
+    """Top-1 over the rows. The official target applies to the whole official set and to nothing else."""
+    correct = sum(row.predicted == row.label for row in rows)
+    value = correct / len(rows)
+    whole = dataset.official and len(rows) == len(dataset.items)
+    return Accuracy(
+        metric="top1",
+        value=value,
+        n=len(rows),
+        target=dataset.target if whole else None,
+        met=value >= dataset.target if whole else None,
+    )

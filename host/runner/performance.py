@@ -1,0 +1,154 @@
+"""Performance: windows of N inferences on one input between two clock reads of the device.
+
+N is found here, never typed: it grows until a window is as long as the rules ask.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from host.device import Device
+from host.errors import DeviceError
+from host.results.schema import Latency, Window
+from host.runner.rules import Rules
+
+MAX_INFERENCES = 1_000_000  # a device that needs more of them for one window has a clock that stands still
+CALIBRATION_MARGIN = 1.05  # aim this much over the minimum, so that jitter does not make a window too short
+# A window cannot have lasted longer on the device than the whole exchange did here. The slack is for an emulator whose
+# virtual time may run a little ahead of the wall clock.
+CLOCK_SLACK_RATIO = 1.1
+CLOCK_SLACK_US = 100_000
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Performance:
+    """What the windows gave; `instructions` per inference is None where nothing counts them."""
+
+    windows: tuple[Window, ...]
+    instructions: int | None
+    reasons: tuple[str, ...]
+
+    def latency(self, unit: str) -> Latency:
+        """Microseconds per inference over the windows."""
+        values = [window.duration_us / window.inferences for window in self.windows]
+        return Latency(median=statistics.median(values), min=min(values), max=max(values), unit=unit)
+
+    def throughput(self) -> float:
+        """Median inferences per second over the windows, as the MLPerf Tiny rules define the result."""
+        return statistics.median(window.inferences * 1e6 / window.duration_us for window in self.windows)
+
+
+class _Stopwatch:
+    """Times windows by the device's clock and learns how long the device may be silent."""
+
+    def __init__(self, device: Device) -> None:
+        self._device = device
+        self._slowest_us = 0.0
+
+    def window_us(self, inferences: int, warmup: int) -> int:
+        """One `infer`: its duration on the device's clock. Refuses what the clocks show to be impossible."""
+        silent_s = 3 * max(inferences, warmup) * self._slowest_us / 1e6
+        begin_s = time.monotonic()
+        inference = self._device.infer(inferences, warmup, timeout_s=max(silent_s, self._device.infer_timeout_s))
+        host_us = (time.monotonic() - begin_s) * 1e6
+        if inference.duration_us is None:
+            raise DeviceError(
+                "the device printed no m-lap-us: it is in energy mode. Reset it, or rebuild a stock firmware for "
+                "performance mode."
+            )
+        if inference.duration_us > host_us * CLOCK_SLACK_RATIO + CLOCK_SLACK_US:
+            raise DeviceError(
+                f"the device says a window took {inference.duration_us / 1e6:.3f} s, but the whole exchange took "
+                f"{host_us / 1e6:.3f} s here: a garbled m-lap-us or a wrong clock. Check the line and the clock."
+            )
+        self._slowest_us = max(self._slowest_us, inference.duration_us / inferences)
+        return inference.duration_us
+
+
+def next_count(inferences: int, duration_us: int, rules: Rules) -> int:
+    """How many inferences the next window needs, given that `inferences` took `duration_us` (may be 0).
+
+    Raises DeviceError when so many took so little that the clock must stand still.
+    """
+    if inferences >= MAX_INFERENCES:
+        raise DeviceError(
+            f"{inferences} inferences took {duration_us} us by the device's clock: it seems to stand still. "
+            "Check board_clock_us() of the port."
+        )
+    if duration_us <= 0:
+        return min(inferences * 100, MAX_INFERENCES)
+    needed = math.ceil(rules.min_window_us * CALIBRATION_MARGIN * inferences / duration_us)
+    # From a very short window the estimate is poor: come closer in steps of at most 100.
+    return max(rules.min_inferences, min(needed, inferences * 100, MAX_INFERENCES))
+
+
+def long_enough(inferences: int, duration_us: int, rules: Rules) -> bool:
+    """Whether a window satisfies the rules."""
+    return duration_us >= rules.min_window_us and inferences >= rules.min_inferences
+
+
+def run_performance(
+    device: Device,
+    inputs: Sequence[tuple[str, bytes]],
+    rules: Rules,
+    take_counts: Callable[[], list[int]],
+    progress: Progress,
+) -> Performance:
+    """One window on each of `inputs` (name, wire bytes). Blocks for the length of all windows.
+
+    take_counts: exact instructions of each inference since it was last called, or [] where nothing counts them.
+    Raises LinkError and DeviceError as the device does; nothing is retried but a load.
+    """
+    windows: list[Window] = []
+    counts: list[int] = []
+    count = 1
+    stopwatch = _Stopwatch(device)
+    for index, (name, data) in enumerate(inputs):
+        progress("windows", index, len(inputs))
+        device.load(data)
+        if index == 0:
+            count = calibrate(stopwatch, rules)
+        while True:
+            take_counts()  # what calibration and short windows left behind
+            duration_us = stopwatch.window_us(count, rules.warmup)
+            if long_enough(count, duration_us, rules):
+                break
+            count = next_count(count, duration_us, rules)
+        windows.append(Window(input=name, inferences=count, duration_us=duration_us))
+        counts.extend(take_counts()[-count:])
+    progress("windows", len(inputs), len(inputs))
+    return Performance(tuple(windows), statistics.median_low(counts) if counts else None, check(windows, rules))
+
+
+def calibrate(stopwatch: _Stopwatch, rules: Rules) -> int:
+    """How many inferences fill a window, found on the input that is loaded."""
+    count = 1
+    while True:
+        duration_us = stopwatch.window_us(count, 0)
+        wanted = next_count(count, duration_us, rules)
+        # Close enough to extrapolate from: a tenth of the window, or one inference that is longer than that.
+        if wanted <= 10 * count:
+            return max(wanted, rules.min_inferences)
+        count = wanted
+
+
+def check(windows: Sequence[Window], rules: Rules) -> tuple[str, ...]:
+    """Why these windows break the rules; nothing when they keep them."""
+    reasons = []
+    if len(windows) != rules.windows:
+        reasons.append(f"{len(windows)} windows where the {rules.name} rules ask for {rules.windows}")
+    if len({window.input for window in windows}) != len(windows):
+        reasons.append("the same input was used twice")
+    for number, window in enumerate(windows, start=1):
+        if not long_enough(window.inferences, window.duration_us, rules):
+            reasons.append(
+                f"window {number}: {window.inferences} inferences in {window.duration_us / 1e6:.3f} s, "
+                f"the {rules.name} rules ask for {rules.min_inferences} in {rules.min_window_us / 1e6:g} s"
+            )
+    return tuple(reasons)

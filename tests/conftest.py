@@ -1,0 +1,55 @@
+"""Fixtures every test may use: the real test data, and the firmware images."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from host.build import Image, build
+
+from host.boards import get_board
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder of real test data; it is no part of the project."""
+    folder = os.environ.get("TINYJOULE_DATA", "").split(os.pathsep)[0]
+    if not folder or not (Path(folder) / "MANIFEST.tsv").is_file():
+        pytest.skip("TINYJOULE_DATA does not name a folder with MANIFEST.tsv: the real test data is not here")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def firmware_image() -> Callable[[str], Image]:
+    """Build a board's firmware as `host build` does, once per session."""
+    images: dict[str, Image] = {}
+
+    def image(name: str) -> Image:
+        if name not in images:
+            images[name] = build(get_board(name))
+        return images[name]
+
+    return image
+
+
+@pytest.fixture(scope="session")
+def host_command() -> Path:
+    """The `host` command of this environment."""
+    import sys
+
+    path = Path(sys.executable).with_name("host")
+    if not path.exists():
+        pytest.skip("the project is not installed here: `make test` installs it")
+    return path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _tools() -> None:
+    for tool in ("gcc", "arm-none-eabi-gcc", "qemu-system-arm"):
+        if shutil.which(tool) is None:
+            pytest.exit(f"{tool} is missing: `make test` installs it", returncode=1)
