@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,8 +41,6 @@ def firmware_image() -> Callable[[str], Image]:
 @pytest.fixture(scope="session")
 def host_command() -> Path:
     """The `host` command of this environment."""
-    import sys
-
     path = Path(sys.executable).with_name("host")
     if not path.exists():
         pytest.skip("the project is not installed here: `make test` installs it")

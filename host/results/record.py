@@ -1,0 +1,91 @@
+"""The result folder: `result.json`, `log.jsonl`, the firmware's map and sizes, and what each task put out.
+
+Nothing in a folder is ever left half written: files are made beside their place and renamed into it.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import shutil
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from host.errors import HostError, ResultInvalid
+from host.results import schema
+
+RESULT_FILE = "result.json"
+LOG_FILE = "log.jsonl"
+
+
+def create_folder(parent: Path, label: str) -> Path:
+    """Make `parent/<UTC time>-<label>`; a second one in the same second gets a number."""
+    stem = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{label}"
+    for attempt in range(1, 1000):
+        folder = parent / (stem if attempt == 1 else f"{stem}-{attempt}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise HostError(f"cannot make the result folder {folder}: {error}. Choose another with --out.") from error
+        return folder
+    raise HostError(f"cannot find a free name for a result folder in {parent}. Choose another with --out.")
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write the whole file or leave what was there. Raises HostError (full disk, no permission)."""
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        with temporary.open("wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise HostError(
+            f"cannot write {path}: {error}. Free some room, or choose another folder with --out."
+        ) from error
+
+
+def copy_file(source: Path, folder: Path) -> None:
+    """Keep a copy of a build product beside the result."""
+    try:
+        shutil.copyfile(source, folder / source.name)
+    except OSError as error:
+        raise HostError(f"cannot copy {source} to {folder}: {error}. Free some room, or choose --out.") from error
+
+
+def write_result(folder: Path, result: schema.Result) -> Path:
+    """Validate and write `result.json`; returns its path."""
+    path = folder / RESULT_FILE
+    write_file(path, schema.encode(result))
+    return path
+
+
+def read_result(path: Path) -> schema.Result:
+    """Read and validate a `result.json`, or the one in a result folder."""
+    file = path / RESULT_FILE if path.is_dir() else path
+    try:
+        text = file.read_bytes()
+    except OSError as error:
+        raise HostError(f"cannot read {file}: {error}. Name a result folder that `host bench` wrote.") from error
+    try:
+        return schema.decode(text)
+    except ResultInvalid as error:
+        raise ResultInvalid(f"{file}: {error}") from error
+
+
+def write_outputs(folder: Path, task: str, rows: Iterable[tuple[str, int, int, tuple[float, ...]]]) -> Path:
+    """`outputs-<task>.csv`: input, label, predicted class and the device's own numbers, one line per input."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("input", "label", "predicted", "outputs"))
+    for name, label, predicted, outputs in rows:
+        writer.writerow((name, label, predicted, " ".join(f"{value:.3f}" for value in outputs)))
+    path = folder / f"outputs-{task}.csv"
+    write_file(path, text.getvalue().encode())
+    return path

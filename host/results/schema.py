@@ -1,0 +1,153 @@
+"""The result record `tinyjoule.result/1`: types, validation, JSON.
+
+The structs below are the schema. `encode` checks a record by reading back what it wrote; `decode` refuses unknown
+fields, wrong types and numbers out of range with `ResultInvalid`.
+
+Units are in the names. `latency_us` also carries its unit as text, because a microsecond of an emulated board is
+not a microsecond of silicon.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from host.errors import ResultInvalid
+
+SCHEMA = "tinyjoule.result/1"
+
+Provenance = Literal["measured", "emulated", "replayed"]
+Mode = Literal["performance", "accuracy", "energy"]
+RulesName = Literal["quick", "mlperf"]
+
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+NonNegative = Annotated[float, msgspec.Meta(ge=0)]
+Fraction = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+
+
+class _Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    pass
+
+
+class BoardInfo(_Record):
+    """What ran the model. `clock_hz` is null where a clock means nothing (the firmware as a host process)."""
+
+    name: str
+    core: str
+    clock_hz: Positive | None
+
+
+class FirmwareInfo(_Record):
+    """As the device tells it; null where a stock firmware has no way to tell. `sha256` is of the ELF file."""
+
+    version: str | None
+    engine: str | None
+    compiler: str | None
+    flags: str | None
+    sha256: Sha256 | None
+
+
+class HostInfo(_Record):
+    """What drove the board."""
+
+    version: str
+    python: str
+    platform: str
+
+
+class ModelInfo(_Record):
+    """The model on the board. `sha256` and `arena_bytes` are null on a stock firmware, which cannot tell."""
+
+    name: str
+    source: str
+    sha256: Sha256 | None
+    arena_bytes: Positive | None
+
+
+class DatasetInfo(_Record):
+    """The inputs: `sha256` over all of the set's wire bytes in order, `n` how many were used."""
+
+    name: str
+    source: str
+    sha256: Sha256
+    n: Positive
+
+
+class Window(_Record):
+    """`inferences` runs on one input between two clock reads of the device."""
+
+    input: str
+    inferences: Positive
+    duration_us: Positive
+
+
+class Latency(_Record):
+    """Per inference, over the windows."""
+
+    median: NonNegative
+    min: NonNegative
+    max: NonNegative
+    unit: str
+
+
+class Accuracy(_Record):
+    """`target` and `met` are null unless the whole official set was used: nothing else may be compared with it."""
+
+    metric: Literal["top1", "auc"]
+    value: Fraction
+    n: Positive
+    target: Fraction | None
+    met: bool | None
+
+
+class Run(_Record):
+    """One task in one mode."""
+
+    task: str
+    mode: Mode
+    rules: RulesName
+    valid: bool
+    reasons: list[str]
+    model: ModelInfo
+    dataset: DatasetInfo
+    windows: list[Window]
+    latency_us: Latency | None
+    throughput_inf_per_s: NonNegative | None
+    instructions_per_inference: Positive | None
+    accuracy: Accuracy | None
+    energy_uj: None = None
+
+
+class Result(_Record):
+    """One result folder."""
+
+    schema: Literal["tinyjoule.result/1"]
+    provenance: Provenance
+    created: Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00$")]
+    board: BoardInfo
+    firmware: FirmwareInfo
+    host: HostInfo
+    runs: list[Run]
+
+
+def decode(text: bytes) -> Result:
+    """Read a record. Raises ResultInvalid naming the field that breaks the schema."""
+    try:
+        result = msgspec.json.decode(text, type=Result)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ResultInvalid(f"not a {SCHEMA} record: {error}. Was the file edited or cut short?") from error
+    for run in result.runs:
+        if run.valid and run.reasons:
+            raise ResultInvalid(f"run {run.task} is marked valid but gives reasons against it: {run.reasons}")
+    return result
+
+
+def encode(result: Result) -> bytes:
+    """The record as indented JSON, checked by reading it back."""
+    text = msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n"
+    if decode(text) != result:
+        raise ResultInvalid("the record does not survive being written and read back: this is a bug in tinyjoule")
+    return text
