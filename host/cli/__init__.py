@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"host: {error}", file=sys.stderr)
         return 2
     except HostError as error:
-        print(f"host: {type(error).__name__}: {error}", file=sys.stderr)
+        print(f"host: {type(error).__name__}: {error}", *getattr(error, "__notes__", ()), sep="\n", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("host: interrupted", file=sys.stderr)

@@ -1,0 +1,140 @@
+"""The device under test: a real board at a port, or an emulated one made for the session."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from host import __version__, boards, build, catalog, emulator
+from host.device import Device, DeviceInfo, Transcript
+from host.errors import DeviceError, UsageError
+from host.link import open_link
+from host.report.progress import Reporter
+from host.results import schema
+
+DEFAULT_BOARD = "mps2_an386"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A device that answers, and what is known of it."""
+
+    device: Device
+    info: DeviceInfo | None
+    board: boards.Board | None
+    image: build.Image | None
+    provenance: schema.Provenance
+    take_counts: Callable[[], list[int]]
+
+
+@contextmanager
+def open_target(
+    board_name: str | None, port: str | None, transcript: Transcript, reporter: Reporter, *, timed: bool
+) -> Iterator[Target]:
+    """A device ready for commands: the one at `port`, or an emulated board made for this session.
+
+    board_name None: the default board, or whatever the device at `port` says it is. timed: emulate with a clock that
+    counts instructions (slower); False where only the outputs matter.
+    """
+    with ExitStack() as stack:
+        image, take_counts, board, url = None, _no_counts, None, port
+        if board_name or not url:
+            board = boards.get_board(board_name or DEFAULT_BOARD)
+        if board is not None and url is None:
+            if board.emulator is None:
+                raise UsageError(
+                    f"{board.name} is a real board: say where it is with --port, e.g. --port /dev/ttyACM0 "
+                    f"(`host flash {board.name}` loads it first)."
+                )
+            with reporter.step(f"building the firmware for {board.name}"):
+                image = build.build(board)
+            running = stack.enter_context(emulator.start(image, timed=timed))
+            url, take_counts = running.url, running.take_instruction_counts
+        assert url is not None  # noqa: S101 - one of the two branches above set it
+        link = open_link(url, board.baud if board else boards.DEFAULT_BAUD)
+        device = stack.enter_context(Device(link, transcript=transcript))
+        device.wait_boot()
+        info = device.info()
+        if info is not None:
+            board = _confirm_board(board, info)
+            image = image or (build.last_image(board) if board else None)
+            device.set_mode("performance")
+        emulated = board is not None and board.emulator is not None
+        yield Target(device, info, board, image, "emulated" if emulated else "measured", take_counts)
+
+
+def _no_counts() -> list[int]:
+    return []
+
+
+def _confirm_board(board: boards.Board | None, info: DeviceInfo) -> boards.Board | None:
+    if board is not None and board.name != info.board:
+        raise DeviceError(f"the device says it is {info.board}, not {board.name}: check --board and --port.")
+    return board or boards.find_boards().get(info.board)
+
+
+def select(target: Target, model: catalog.ModelFile) -> schema.ModelInfo:
+    """Make the task's model the active one and make sure that it is the very file the catalogue names."""
+    device, task = target.device, model.task
+    if target.info is None:
+        active = device.profile().model
+        if active != task:
+            raise DeviceError(f"the firmware at this port runs {active}, not {task}: flash the image for {task}.")
+        return schema.ModelInfo(name=f"{task} as flashed", source="stock firmware", sha256=None, arena_bytes=None)
+    if task not in target.info.models:
+        raise DeviceError(
+            f"the image on the board has no {task} (it has {', '.join(target.info.models) or 'no model at all'}): "
+            f"run `host build {target.info.board}` and flash it again."
+        )
+    device.select_model(task)
+    info = device.info()
+    if info is None or info.model_sha256 != model.sha256:
+        raise DeviceError(
+            f"the {task} model on the board is not {model.name}: its hash differs from the catalogue's. "
+            f"Run `host build {target.info.board}` and flash it again."
+        )
+    return schema.ModelInfo(
+        name=model.name, source=model.source, sha256=info.model_sha256, arena_bytes=info.arena_bytes
+    )
+
+
+def latency_unit(target: Target) -> str:
+    """What a microsecond of this device is worth."""
+    board = target.board
+    if target.provenance != "emulated" or board is None:
+        return "us"
+    if board.clock_hz is None:
+        return "us of a host process (emulated)"
+    return f"us of emulated time at 1 instruction per cycle and {board.clock_hz / 1e6:g} MHz (emulated)"
+
+
+def describe(target: Target) -> schema.Result:
+    """The record of a session on this target, with no runs yet."""
+    board, info, image = target.board, target.info, target.image
+    # The hash of an ELF file says something only of the image that is really on the board.
+    same_image = info is not None and image is not None and image.build_id == info.build_id
+    return schema.Result(
+        schema=schema.SCHEMA,
+        provenance=target.provenance,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        board=schema.BoardInfo(
+            name=board.name if board else (info.board if info else "unknown (stock firmware)"),
+            core=board.core if board else "unknown",
+            clock_hz=board.clock_hz if board else None,
+        ),
+        firmware=schema.FirmwareInfo(
+            version=info.version if info else None,
+            engine=info.engine if info else None,
+            compiler=info.compiler if info else None,
+            flags=info.flags if info else None,
+            sha256=image.sha256 if image is not None and same_image else None,
+        ),
+        host=schema.HostInfo(
+            version=__version__, python=".".join(map(str, sys.version_info[:3])), platform=platform.platform()
+        ),
+        runs=[],
+    )
