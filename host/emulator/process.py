@@ -1,0 +1,108 @@
+"""Child processes that never outlive us.
+
+A killed host must not leave an emulator that burns a core. The kernel kills the child when its parent dies
+(PR_SET_PDEATHSIG), whatever the parent died of. A child sets that for itself, so a few lines of Python run in it first
+and then become the program; unlike `preexec_fn` this is safe when the host has threads.
+
+The kernel means the *thread* that started the child: start emulators from a thread that lives as long as they do.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from host.errors import SetupError
+
+STOP_GRACE_S = 2.0
+STDERR_TAIL_BYTES = 2000
+
+# argv: parent's pid, program, its arguments. A parent that died before prctl() took effect is seen by getppid().
+_TIED = (
+    "import ctypes, os, sys\n"
+    "ctypes.CDLL(None).prctl(1, 9, 0, 0, 0)\n"
+    "if os.getppid() != int(sys.argv[1]): sys.exit(1)\n"
+    "os.execvp(sys.argv[2], sys.argv[2:])\n"
+)
+
+
+class Child:
+    """A program of ours: started, watched, stopped and reaped. Its output goes to files, so that it never blocks."""
+
+    def __init__(self, command: Sequence[str], folder: Path, *, pass_fds: Sequence[int] = ()) -> None:
+        """Start `command`; stdout and stderr are kept in `folder`."""
+        self._what = Path(command[0]).name
+        self._stdout = folder / "stdout"
+        self._stderr = folder / "stderr"
+        self._last_words = ""
+        with self._stdout.open("wb") as stdout, self._stderr.open("wb") as stderr:
+            self._process = _spawn(command, stdout, stderr, pass_fds)
+
+    @property
+    def pid(self) -> int:
+        """Of the program itself: the tie is gone once it runs."""
+        return self._process.pid
+
+    def alive(self) -> bool:
+        """Whether it still runs."""
+        return self._process.poll() is None
+
+    def stdout(self) -> str:
+        """Everything it printed so far."""
+        return self._stdout.read_text(errors="replace")
+
+    def stderr(self) -> str:
+        """The last lines it complained with; still known when the folder is gone."""
+        if not self._stderr.exists():
+            return self._last_words
+        with self._stderr.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(size - STDERR_TAIL_BYTES, 0))
+            return file.read().decode(errors="replace").strip()
+
+    def wait_until(self, ready: Callable[[], bool], timeout_s: float) -> None:
+        """Wait until `ready`. Raises SetupError, quoting stderr, when the program dies first or takes too long."""
+        deadline = time.monotonic() + timeout_s
+        while not ready():
+            if not self.alive():
+                raise SetupError(self.obituary())
+            if time.monotonic() > deadline:
+                raise SetupError(f"{self._what} was not ready within {timeout_s:.0f} s. It said: {self._said()}")
+            time.sleep(0.002)
+
+    def obituary(self) -> str:
+        """How it ended and what it said, for an error message; "" while it runs."""
+        status = self._process.poll()
+        if status is None:
+            return ""
+        how = f"was killed by signal {-status}" if status < 0 else f"ended with exit code {status}"
+        return f"{self._what} {how}. It said: {self._said()}"
+
+    def stop(self) -> None:
+        """End it, politely and then not, and reap it. May be called twice."""
+        if self.alive():
+            self._process.terminate()
+            try:
+                self._process.wait(STOP_GRACE_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+        self._process.wait()
+        self._last_words = self.stderr()
+
+    def _said(self) -> str:
+        return self.stderr() or "nothing"
+
+
+def _spawn(
+    command: Sequence[str], stdout: BinaryIO, stderr: BinaryIO, pass_fds: Sequence[int]
+) -> subprocess.Popen[bytes]:
+    tied = [sys.executable, "-I", "-S", "-c", _TIED, str(os.getpid()), *command]
+    # A session of its own: Ctrl-C in the terminal is for the host, which then ends the child in order.
+    return subprocess.Popen(
+        tied, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, pass_fds=pass_fds, start_new_session=True
+    )

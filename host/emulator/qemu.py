@@ -1,0 +1,131 @@
+"""An emulated Cortex-M: one qemu-system-arm with a serial port on TCP, a control channel and an instruction counter."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import socket
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from host.emulator.counter import InstructionCounter
+from host.emulator.process import Child
+from host.emulator.qmp import Qmp
+from host.errors import LinkError, SetupError
+
+if TYPE_CHECKING:
+    from host.build import Image
+
+PROGRAM = "qemu-system-arm"
+ICOUNT_SHIFT = 3  # 2^3 ns per instruction: 125 MHz at one instruction per cycle
+START_TIMEOUT_S = 20.0
+_WAITING = "waiting for connection"
+
+
+def command_line(machine: str, elf: Path, *, serial_fd: int, qmp: Path, timed: bool) -> list[str]:
+    """QEMU's arguments. It holds the machine until a client opens the port, so that the banner is not lost."""
+    timing = ["-icount", f"shift={ICOUNT_SHIFT},align=on"] if timed else []
+    return [
+        *(PROGRAM, "-M", machine, "-display", "none", "-nodefaults", "-kernel", str(elf), *timing),
+        *("-chardev", f"socket,id=uart0,fd={serial_fd},server=on,wait=on,nodelay=on", "-serial", "chardev:uart0"),
+        *("-qmp", f"unix:{qmp},server=on,wait=off"),
+    ]
+
+
+class Qemu:
+    """See host.emulator.Emulator; `stop` and `cont` simulate a device that hangs."""
+
+    def __init__(self, image: Image, *, timed: bool) -> None:
+        """Start it and wait until a client may connect."""
+        machine = image.board.qemu_machine
+        if machine is None:
+            raise SetupError(f"{image.board.name}: its board.ini names no custom_qemu_machine")
+        if shutil.which(PROGRAM) is None:
+            raise SetupError(f"{PROGRAM} is missing: sudo apt-get install qemu-system-arm")
+        if not image.elf.is_file():
+            raise SetupError(f"{image.elf} is missing: host build {image.board.name}")
+        self._folder = tempfile.TemporaryDirectory(prefix="tinyjoule-qemu-")
+        self._child: Child | None = None
+        self._qmp: Qmp | None = None
+        try:
+            folder = Path(self._folder.name)
+            self._counter = InstructionCounter(image.elf, folder) if timed else None
+            self._start(machine, image.elf, folder)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def url(self) -> str:
+        """The serial port's."""
+        return f"socket://127.0.0.1:{self._port}"
+
+    @property
+    def pid(self) -> int:
+        """QEMU's."""
+        return self._running().pid
+
+    def take_instruction_counts(self) -> list[int]:
+        """Exact instructions of each engine_run call since the last take; [] when not timed."""
+        return self._counter.take() if self._counter else []
+
+    def diagnosis(self) -> str:
+        """How QEMU ended and what it said; "" while it runs."""
+        return self._child.obituary() if self._child else ""
+
+    def reset(self) -> None:
+        """Reset the machine; it prints its banner again on the same connection."""
+        self._execute("system_reset")
+
+    def stop(self) -> None:
+        """Freeze the machine: it is silent from now on."""
+        self._execute("stop")
+
+    def cont(self) -> None:
+        """Let a frozen machine go on."""
+        self._execute("cont")
+
+    def close(self) -> None:
+        """End QEMU and reap it."""
+        if self._qmp:
+            self._qmp.close()
+            self._qmp = None
+        if self._child:
+            self._child.stop()
+        self._folder.cleanup()
+
+    def __enter__(self) -> Self:
+        """The emulator itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    def _start(self, machine: str, elf: Path, folder: Path) -> None:
+        # We bind the port and QEMU inherits it: no other program can take it in between.
+        with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as server:
+            self._port = int(server.getsockname()[1])
+            self._qmp_path = folder / "qmp"
+            arguments = command_line(
+                machine, elf, serial_fd=server.fileno(), qmp=self._qmp_path, timed=self._counter is not None
+            )
+            if self._counter:
+                arguments += self._counter.qemu_arguments
+            child = self._child = Child(arguments, folder, pass_fds=(server.fileno(),))
+        child.wait_until(lambda: _WAITING in child.stderr(), START_TIMEOUT_S)
+
+    def _running(self) -> Child:
+        if self._child is None or not self._child.alive():
+            raise LinkError(f"the emulated board has ended. {self.diagnosis()}".strip())
+        return self._child
+
+    def _execute(self, command: str) -> None:
+        self._running()
+        if self._qmp is None:  # QEMU opens it only when a client has opened the serial port
+            self._qmp = Qmp(self._qmp_path)
+        self._qmp.execute(command)
