@@ -5,6 +5,7 @@ Nothing in a folder is ever left half written: files are made beside their place
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import os
@@ -45,7 +46,8 @@ def write_file(path: Path, data: bytes) -> None:
             os.fsync(stream.fileno())
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         raise HostError(
             f"cannot write {path}: {error}. Free some room, or choose another folder with --out."
         ) from error

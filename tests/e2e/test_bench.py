@@ -1,0 +1,177 @@
+"""`host bench`, end to end: the real command, the real firmware, a Cortex-M4 in QEMU or a process under sanitizers."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from host.results import record, schema
+
+PROJECT = Path(__file__).resolve().parent.parent.parent
+
+
+def bench(tmp_path: Path, *words: str, **env: str) -> tuple[subprocess.CompletedProcess[str], list[Path]]:
+    answer = subprocess.run(
+        [sys.executable, "-m", "host", "bench", "--out", str(tmp_path), *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=PROJECT,
+        env={**os.environ, **env},
+        timeout=1200,
+    )
+    return answer, sorted(tmp_path.iterdir())
+
+
+def bench_ok(tmp_path: Path, *words: str) -> tuple[schema.Result, Path]:
+    answer, folders = bench(tmp_path, *words, "--json")
+    assert answer.returncode == 0, answer.stderr
+    result = schema.decode(answer.stdout.encode())
+    assert record.read_result(folders[-1]) == result
+    return result, folders[-1]
+
+
+def test_performance_on_the_emulated_board(data_dir: Path, tmp_path: Path) -> None:
+    first, folder = bench_ok(tmp_path, "kws01", "ic01")
+    assert first.provenance == "emulated"
+    assert (first.board.name, first.board.core, first.board.clock_hz) == ("mps2_an386", "Cortex-M4F", 125_000_000)
+    assert {file.name for file in folder.iterdir()} == {"result.json", "log.jsonl", "firmware.map", "build.json"}
+    for run in first.runs:
+        assert run.valid
+        assert run.rules == "quick"
+        assert len({window.input for window in run.windows}) == 5
+        assert run.latency_us is not None
+        assert "emulated" in run.latency_us.unit
+        assert all(window.duration_us >= 200_000 for window in run.windows)
+        # 8 ns per instruction: the clock and the counting plugin are two witnesses of the same inferences.
+        assert run.instructions_per_inference is not None
+        assert run.latency_us.median == pytest.approx(run.instructions_per_inference * 0.008, rel=1e-3)
+    build = json.loads((folder / "build.json").read_text())
+    assert first.firmware.sha256 == build["elf_sha256"]
+    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    assert any(line["dir"] == "rx" and line["line"].startswith("m-lap-us-") for line in lines)
+
+    second, _ = bench_ok(tmp_path, "kws01")
+    assert second.runs[0].instructions_per_inference == first.runs[0].instructions_per_inference
+    assert second.firmware == first.firmware
+
+
+def accuracy(tmp_path: Path, task: str, board: str) -> tuple[schema.Accuracy, list[list[str]]]:
+    result, folder = bench_ok(tmp_path, task, "--mode", "accuracy", "--board", board)
+    assert result.provenance == "emulated"
+    score = result.runs[0].accuracy
+    assert score is not None
+    with (folder / f"outputs-{task}.csv").open(newline="") as stream:
+        return score, list(csv.reader(stream))[1:]
+
+
+def int8_rows(rows: list[list[str]]) -> np.ndarray:
+    """Softmax outputs back to int8: scale 1/256, zero point -128; three decimals tell all 256 values apart."""
+    values = np.array([[float(text) for text in row[3].split()] for row in rows])
+    return np.rint(values * 256 - 128).astype(np.int8)
+
+
+@pytest.mark.parametrize("board", ["mps2_an386", "native"])
+def test_ic01_accuracy(board: str, data_dir: Path, tmp_path: Path) -> None:
+    score, rows = accuracy(tmp_path, "ic01", board)
+    assert (round(score.value * score.n), score.n) == (18, 20)
+    assert (score.target, score.met) == (None, None)
+    assert np.array_equal(int8_rows(rows), np.load(data_dir / "golden" / "ic_cifar10_tflm.npy").reshape(20, 10))
+
+
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("board", ["mps2_an386", "native"])
+def test_kws01_accuracy_bit_for_bit(board: str, data_dir: Path, tmp_path: Path) -> None:
+    score, rows = accuracy(tmp_path, "kws01", board)
+    assert (round(score.value * score.n), score.n) == (901, 1000)
+    assert (score.target, score.met) == (0.9, True)
+    assert np.array_equal(int8_rows(rows), np.load(data_dir / "golden" / "kws01_tflm.npy").reshape(1000, 12))
+
+
+def test_without_the_official_hosts_packages_serve(tmp_path: Path) -> None:
+    answer, folders = bench(
+        tmp_path / "out", "--mode", "accuracy", "--board", "native", TINYJOULE_DATA=str(tmp_path / "none")
+    )
+    if "no package" in answer.stderr:
+        pytest.skip("no package registry can be reached here")
+    assert answer.returncode == 0, answer.stderr
+    run = record.read_result(folders[-1]).runs[-1]
+    assert run.task == "ic01"
+    assert run.accuracy is not None
+    assert round(run.accuracy.value * 20) == 18
+    assert run.accuracy.met is None
+
+
+def start_emulator(board: str) -> tuple[subprocess.Popen[str], str]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "host", "emulate", board], stdout=subprocess.PIPE, text=True, cwd=PROJECT
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if match := re.search(r"socket://\S+", line):
+            return process, match[0]
+    raise AssertionError("host emulate ended without a URL")
+
+
+def test_an_emulated_board_at_a_port_is_still_called_emulated(data_dir: Path, tmp_path: Path) -> None:
+    process, url = start_emulator("native")
+    try:
+        result, _ = bench_ok(tmp_path, "kws01", "--mode", "accuracy", "--inputs", "3", "--port", url)
+        assert result.provenance == "emulated"
+        assert result.board.name == "native"
+        score = result.runs[0].accuracy
+        assert score is not None
+        assert (score.n, score.target) == (3, None)
+
+        answer, _ = bench(tmp_path, "kws01", "--port", url, "--board", "mps2_an386")
+        assert answer.returncode == 1
+        assert "native, not mps2_an386" in answer.stderr
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=20)
+
+
+def test_a_dead_port_says_what_to_do(data_dir: Path, tmp_path: Path) -> None:
+    answer, _ = bench(tmp_path, "kws01", "--port", "socket://127.0.0.1:9")
+    assert answer.returncode == 1
+    assert "LinkError" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def test_an_interrupted_run_leaves_no_emulator_behind(data_dir: Path, tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "host", "bench", "kws01", "--mode", "accuracy", "--out", str(tmp_path)],
+        cwd=PROJECT,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    log = wait_for(lambda: next(tmp_path.glob("*/log.jsonl"), None))
+    wait_for(lambda: log.read_text().count("m-results") >= 3 or None)
+    children = child_processes(process.pid)
+    assert children
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=20) == 130
+    assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
+
+
+def wait_for(condition, timeout_s: float = 120):  # type: ignore[no-untyped-def]
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        if (value := condition()) is not None:
+            return value
+        time.sleep(0.05)
+    raise AssertionError("it did not happen in time")
+
+
+def child_processes(parent: int) -> list[int]:
+    return [int(pid) for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]

@@ -1,0 +1,71 @@
+"""The command line as a person meets it: help, versions, exit codes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from host import __version__
+
+PROJECT = Path(__file__).resolve().parent.parent.parent
+
+
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "host", *words], capture_output=True, text=True, check=False, cwd=PROJECT, timeout=60
+    )
+
+
+def test_version_says_who_it_is() -> None:
+    assert run("--version").stdout == f"tinyjoule {__version__}\n"
+
+
+def test_the_three_names_are_the_same_command() -> None:
+    for name in ("host", "tinyjoule"):
+        command = Path(sys.executable).with_name(name)
+        answer = subprocess.run([command, "--version"], capture_output=True, text=True, check=True, timeout=60)
+        assert answer.stdout == run("--version").stdout
+
+
+def test_help_loads_nothing_heavy() -> None:
+    # What keeps `host --help` fast, without a clock in the test.
+    script = (
+        "import sys; from host.cli import build_parser; build_parser().format_help();"
+        "print(sorted({'numpy', 'serial', 'rich', 'msgspec', 'platformio', 'pooch', 'PIL'} & set(sys.modules)))"
+    )
+    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    assert answer.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("command", ["bench", "emulate", "flash", "build", "boards", "models", "data"])
+def test_every_command_is_in_the_help_and_has_its_own(command: str) -> None:
+    assert f"\n    {command} " in run("--help").stdout
+    assert run(command, "--help").returncode == 0
+
+
+def test_energy_arrives_later() -> None:
+    answer = run("bench", "--mode", "energy")
+    assert answer.returncode == 2
+    assert "later" in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("bench", "kws99"), "kws01"),
+        (("bench", "--inputs", "0"), "at least 1"),
+        (("bench", "--inputs", "many"), "invalid"),
+        (("bench", "--board", "teapot"), "mps2_an386"),
+        (("bench", "--board", "nucleo_l4r5zi"), "--port"),
+        (("nonsense",), "invalid choice"),
+        ((), "COMMAND"),
+    ],
+)
+def test_what_makes_no_sense_exits_2_and_says_what_would(words: tuple[str, ...], says: str) -> None:
+    answer = run(*words)
+    assert answer.returncode == 2
+    assert says in answer.stderr
+    assert "Traceback" not in answer.stderr

@@ -1,0 +1,149 @@
+"""The result record: what is written can be read, what is damaged is refused."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from host.errors import HostError, ResultInvalid
+from host.results import record, schema
+
+SHA = "0123456789abcdef" * 4
+
+
+def make_result(**changes: object) -> schema.Result:
+    run = schema.Run(
+        task="kws01",
+        mode="performance",
+        rules="quick",
+        valid=True,
+        reasons=[],
+        model=schema.ModelInfo(name="kws", source="official", sha256=SHA, arena_bytes=20000),
+        dataset=schema.DatasetInfo(name="kws01", source="official", sha256=SHA, n=5),
+        windows=[schema.Window(input="a.bin", inferences=3, duration_us=300_000)],
+        latency_us=schema.Latency(median=100_000.0, min=99_000.5, max=101_000.0, unit="us"),
+        throughput_inf_per_s=10.0,
+        instructions_per_inference=12_345_678,
+        accuracy=None,
+    )
+    result = schema.Result(
+        schema="tinyjoule.result/1",
+        provenance="emulated",
+        created="2026-01-02T03:04:05+00:00",
+        board=schema.BoardInfo(name="mps2_an386", core="Cortex-M4F", clock_hz=125_000_000),
+        firmware=schema.FirmwareInfo(version="0.1.0", engine="tflite_c", compiler="gcc", flags="-O2", sha256=SHA),
+        host=schema.HostInfo(version="0.1.0", python="3.11.2", platform="Linux"),
+        runs=[run],
+    )
+    return msgspec.structs.replace(result, **changes)
+
+
+def test_a_written_record_reads_back_the_same(tmp_path: Path) -> None:
+    result = make_result()
+    path = record.write_result(tmp_path, result)
+    assert record.read_result(path) == result
+    assert record.read_result(tmp_path) == result
+    assert [file.name for file in tmp_path.iterdir()] == ["result.json"]
+
+
+def test_the_record_has_the_fields_the_schema_promises() -> None:
+    data = json.loads(schema.encode(make_result()))
+    assert data["schema"] == "tinyjoule.result/1"
+    assert set(data) == {"schema", "provenance", "created", "board", "firmware", "host", "runs"}
+    assert set(data["runs"][0]) == {
+        *("task", "mode", "rules", "valid", "reasons", "model", "dataset", "windows", "latency_us"),
+        *("throughput_inf_per_s", "instructions_per_inference", "accuracy", "energy_uj"),
+    }
+    assert data["runs"][0]["energy_uj"] is None
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("schema",), "tinyjoule.result/2"),
+        (("provenance",), "guessed"),
+        (("created",), "yesterday"),
+        (("board", "clock_hz"), 0),
+        (("board", "clock_hz"), "fast"),
+        (("firmware", "sha256"), "abc"),
+        (("extra",), 1),
+        (("runs", 0, "mode"), "turbo"),
+        (("runs", 0, "windows", 0, "inferences"), 0),
+        (("runs", 0, "windows", 0, "duration_us"), -1),
+        (("runs", 0, "latency_us", "median"), None),
+        (("runs", 0, "reasons"), ["it was too short"]),
+        (("runs", 0, "accuracy"), {"metric": "top1", "value": 1.5, "n": 1, "target": None, "met": None}),
+    ],
+)
+def test_a_field_that_breaks_the_schema_is_named(place: tuple[str | int, ...], value: object) -> None:
+    data = json.loads(schema.encode(make_result()))
+    parent = data
+    for key in place[:-1]:
+        parent = parent[key]
+    parent[place[-1]] = value
+    with pytest.raises(ResultInvalid):
+        schema.decode(json.dumps(data).encode())
+
+
+def test_writing_refuses_what_reading_would_refuse(tmp_path: Path) -> None:
+    run = msgspec.structs.replace(make_result().runs[0], valid=True, reasons=["too short"])
+    with pytest.raises(ResultInvalid, match="too short"):
+        record.write_result(tmp_path, make_result(runs=[run]))
+    assert list(tmp_path.iterdir()) == []
+
+
+@given(st.integers(min_value=0, max_value=3000))
+def test_a_truncated_record_is_refused(length: int) -> None:
+    text = schema.encode(make_result())
+    if length < len(text.rstrip()):
+        with pytest.raises(ResultInvalid):
+            schema.decode(text[:length])
+
+
+@given(st.binary(max_size=400))
+def test_rubbish_is_refused(data: bytes) -> None:
+    with pytest.raises(ResultInvalid):
+        schema.decode(data)
+
+
+def test_reading_names_the_file_and_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(HostError, match=r"host bench"):
+        record.read_result(tmp_path)
+    (tmp_path / "result.json").write_text("{}")
+    with pytest.raises(ResultInvalid, match=r"result\.json"):
+        record.read_result(tmp_path)
+
+
+def test_a_full_disk_is_an_error_and_keeps_the_old_record(tmp_path: Path) -> None:
+    # A limit on file sizes makes write() fail in the middle as a full disk does; it holds for a child process only.
+    script = (
+        "import resource, signal, sys; from pathlib import Path; from host.errors import HostError;"
+        "from host.results import record; path = Path(sys.argv[1]); record.write_file(path, b'old');"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
+        "try: record.write_file(path, bytes(100_000))\n"
+        "except HostError as error: print(error)"
+    )
+    path = tmp_path / "result.json"
+    answer = subprocess.run(
+        [sys.executable, "-c", script, path], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert answer.stdout.startswith(f"cannot write {path}")
+    assert path.read_bytes() == b"old"
+    assert [file.name for file in tmp_path.iterdir()] == ["result.json"]
+
+
+def test_two_folders_in_one_second_have_two_names(tmp_path: Path) -> None:
+    folders = {record.create_folder(tmp_path, "x") for _ in range(5)}
+    assert len(folders) == 5
+
+
+def test_outputs_are_kept_row_by_row(tmp_path: Path) -> None:
+    path = record.write_outputs(tmp_path, "kws01", [("a.bin", 3, 1, (0.004, 0.996)), ("b,c.bin", 0, 0, (1.0, 0.0))])
+    assert path.read_text() == ('input,label,predicted,outputs\na.bin,3,1,0.004 0.996\n"b,c.bin",0,0,1.000 0.000\n')
