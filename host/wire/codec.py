@@ -11,7 +11,7 @@ How strict `decode` is:
   0x20..0x7e, raises GarbledReply.
 - Any other printable line (help, a banner, an empty line) is Unknown: the caller has to notice what is missing.
 
-Stock quirks taken in: a trailing comma in m-results, an oversize `db load` refused without `e-`, lines ended by LF only.
+Stock quirks taken in: a trailing comma in m-results, an oversize `db load` refused without `e-`, lines that end in LF.
 """
 
 from __future__ import annotations
@@ -209,6 +209,7 @@ _MAKERS: dict[str, Callable[..., Reply]] = {
 
 _CONVERTERS: dict[str, Callable[[str], object]] = {
     "text": str,
+    "list": str,
     "key": str,
     "u32": _u32,
     "u64": int,

@@ -14,6 +14,7 @@ Origin = Literal["stock", "tinyjoule"]
 # How a value of each type looks on the wire. `text` may hold brackets: the end of the line decides.
 PATTERNS = {
     "text": r"[\x20-\x7e]*",
+    "list": r"[\x20-\x7e]*",
     "key": r"[a-z0-9]+(?:-[a-z0-9]+)*",
     "u32": r"[0-9]{1,10}",
     "u64": r"[0-9]{1,20}",

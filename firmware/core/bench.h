@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One measurement: fill the input tensor, warm up, time a window of inferences, show the outputs. */
+#ifndef TJ_BENCH_H
+#define TJ_BENCH_H
+
+#include "engine.h"
+#include "input.h"
+#include "model.h"
+#include "reply.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* A timed window. */
+struct bench_window {
+    uint64_t start_us;
+    uint64_t end_us;
+    uint32_t cycles; /* of the core; holds something only with has_cycles */
+    bool has_cycles; /* false on a core without a counter, or when the window is so long that it wrapped */
+};
+
+/* Turn the bytes of the wire into the model's input tensor. `input` is whole and has the tensor's size. */
+void bench_fill(const struct engine *engine, const struct model *model, const struct input *input);
+
+/* Run `runs` >= 0 inferences. Returns 0 or the engine's negative status. */
+int bench_warm_up(struct engine *engine, uint32_t runs);
+
+/* Time `runs` > 0 inferences; with `edges` the timing pin falls at the start and at the end. Blocks; everything sent
+ * so far must have left the UART, or its interrupts are measured too. Returns 0 or the engine's negative status;
+ * *window is filled in both cases. */
+int bench_time(struct engine *engine, uint32_t runs, bool edges, struct bench_window *window);
+
+/* A falling edge of the timing pin: low for at least 1 us, then high again. */
+void bench_pulse(void);
+
+/* Values of the output tensor. */
+uint32_t bench_output_elements(const struct engine *engine);
+
+/* The m-results line: the output tensor, dequantised. */
+void bench_say_results(const struct engine *engine, struct reply *reply);
+
+#endif

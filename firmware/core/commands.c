@@ -1,0 +1,425 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One handler per command of wire.toml. A handler writes everything but the line that ends the reply. */
+#include "board.h"
+#include "device.h"
+#include "wire_table.h"
+
+#include <stddef.h>
+
+static bool with_laps(const struct device *device)
+{
+    return device->mode != WIRE_MODE_ENERGY;
+}
+
+static bool with_edges(const struct device *device)
+{
+    return device->mode != WIRE_MODE_PERFORMANCE;
+}
+
+/* m-lap-us is 32 bits wide, as in stock firmware, and wraps. */
+static void say_clock(struct reply *reply, uint64_t clock_us)
+{
+    say_lap(reply, (uint32_t)clock_us);
+}
+
+static void say_no_model(struct device *device)
+{
+    if (device->refusal != NULL) {
+        say_error_model_refused(&device->reply, device->model->id, device->refusal);
+    } else {
+        say_error_model_none(&device->reply);
+    }
+}
+
+/* Whether a whole input is there; says why not. */
+static bool check_input(struct device *device)
+{
+    switch (device->input.state) {
+    case INPUT_IDLE:
+        say_error_input_none(&device->reply);
+        return false;
+    case INPUT_LOADING:
+        say_error_input_short(&device->reply, device->input.count, device->input.size);
+        return false;
+    case INPUT_FAILED:
+        say_error_load_failed(&device->reply);
+        return false;
+    case INPUT_WHOLE:
+        break;
+    }
+    return true;
+}
+
+static void command_help(struct device *device)
+{
+    reply_text(&device->reply, WIRE_PROFILE);
+    reply_line_end(&device->reply);
+    for (size_t i = 0; i < sizeof wire_help / sizeof wire_help[0]; i++) {
+        reply_text(&device->reply, wire_help[i]);
+        reply_line_end(&device->reply);
+    }
+}
+
+static void command_timestamp(struct device *device)
+{
+    const uint64_t clock_us = board_clock_us();
+    if (with_edges(device)) {
+        bench_pulse();
+    }
+    if (with_laps(device)) {
+        say_clock(&device->reply, clock_us);
+    }
+}
+
+static void command_profile(struct device *device)
+{
+    say_profile(&device->reply, WIRE_PROFILE);
+    if (device->engine == NULL) {
+        say_no_model(device);
+    } else {
+        say_model(&device->reply, device->model->id);
+    }
+}
+
+static void command_db_load(struct device *device, const struct wire_command *command)
+{
+    struct reply *reply = &device->reply;
+    uint32_t size = 0;
+    /* Whatever comes of this command, what was loaded before it is of no use any more. */
+    input_fail(&device->input);
+    device->has_results = false;
+    if (command->count == 0) {
+        say_error_db_load_argument(reply);
+        return;
+    }
+    const enum wire_number number = wire_parse_u32(command->arguments[0], &size);
+    if (number == WIRE_NUMBER_BAD) {
+        say_error_number(reply, command->arguments[0]);
+    } else if (number == WIRE_NUMBER_NEGATIVE || size == 0) {
+        say_error_db_load_zero(reply);
+    } else if (input_begin(&device->input, size) < 0) {
+        say_error_oversize(reply, size, device->input.capacity);
+    } else {
+        say_expecting(reply, size);
+    }
+}
+
+static void command_db(struct device *device, const struct wire_command *command)
+{
+    struct reply *reply = &device->reply;
+    const char *bad = NULL;
+    if (command->count == 0) {
+        say_error_db_subcommand(reply);
+        return;
+    }
+    const bool failed = device->input.state == INPUT_FAILED;
+    switch ((enum input_status)input_add_hex(&device->input, command->arguments[0], &bad)) {
+    case INPUT_DONE:
+        say_load_done(reply);
+        break;
+    case INPUT_E_STATE:
+        if (failed) {
+            say_error_load_failed(reply);
+        } else {
+            say_error_data_before_load(reply);
+        }
+        break;
+    case INPUT_E_HEX_COUNT:
+        say_error_hex_count(reply);
+        break;
+    case INPUT_E_HEX_DIGIT: {
+        const char pair[] = {bad[0], bad[1], '\0'};
+        say_error_hex_digit(reply, pair);
+        break;
+    }
+    case INPUT_OK:
+    case INPUT_E_CAPACITY: /* of input_begin only */
+        break;
+    }
+}
+
+static void command_db_print(struct device *device)
+{
+    const struct input *input = &device->input;
+    for (uint32_t start = 0; start < input->count; start += WIRE_BUFFER_BYTES) {
+        say_buffer_begin(&device->reply);
+        for (uint32_t i = start; i < input->count && i < start + WIRE_BUFFER_BYTES; i++) {
+            if (i > start) {
+                reply_text(&device->reply, "-");
+            }
+            reply_hex8(&device->reply, input->bytes[i]);
+        }
+        say_buffer_end(&device->reply);
+    }
+}
+
+static void command_db_crc(struct device *device)
+{
+    if (check_input(device)) {
+        say_crc32(&device->reply, device->input.crc);
+    }
+}
+
+/* The numbers of `infer`; says what is wrong with them. */
+static bool parse_infer(struct device *device, const struct wire_command *command, uint32_t *runs, uint32_t *warmup)
+{
+    struct reply *reply = &device->reply;
+    const enum wire_number first = command->count > 0 ? wire_parse_u32(command->arguments[0], runs) : WIRE_NUMBER_OK;
+    if (first == WIRE_NUMBER_BAD) {
+        say_error_number(reply, command->arguments[0]);
+        return false;
+    }
+    if (first == WIRE_NUMBER_NEGATIVE || *runs == 0) {
+        say_error_iterations(reply);
+        return false;
+    }
+    const enum wire_number second = command->count > 1 ? wire_parse_u32(command->arguments[1], warmup) : WIRE_NUMBER_OK;
+    if (second == WIRE_NUMBER_BAD) {
+        say_error_number(reply, command->arguments[1]);
+    } else if (second == WIRE_NUMBER_NEGATIVE) {
+        say_error_warmup(reply);
+    }
+    return second == WIRE_NUMBER_OK;
+}
+
+/* Whether there is a model and an input for it; says what is missing. */
+static bool check_infer(struct device *device)
+{
+    if (device->engine == NULL) {
+        say_no_model(device);
+        return false;
+    }
+    if (!check_input(device)) {
+        return false;
+    }
+    const size_t needed = engine_input(device->engine)->bytes;
+    if (device->input.size != needed) {
+        say_error_input_size(&device->reply, device->input.size, device->model->id, (uint32_t)needed);
+        return false;
+    }
+    return true;
+}
+
+static void command_infer(struct device *device, const struct wire_command *command)
+{
+    struct reply *reply = &device->reply;
+    uint32_t runs = WIRE_ITERATIONS;
+    uint32_t warmup = WIRE_WARMUP;
+    if (!parse_infer(device, command, &runs, &warmup) || !check_infer(device)) {
+        return;
+    }
+    device->has_results = false;
+    device->has_window = false;
+    bench_fill(device->engine, device->model, &device->input);
+    say_warmup_start(reply, warmup);
+    int status = bench_warm_up(device->engine, warmup);
+    if (status == ENGINE_OK) {
+        say_warmup_done(reply);
+        say_infer_start(reply, runs);
+        board_uart_flush();
+        status = bench_time(device->engine, runs, with_edges(device), &device->window);
+    }
+    if (status != ENGINE_OK) {
+        say_error_engine_failed(reply, (uint32_t)-status);
+        return;
+    }
+    device->has_window = true;
+    device->has_results = true;
+    if (with_laps(device)) {
+        say_clock(reply, device->window.start_us);
+        say_clock(reply, device->window.end_us);
+    }
+    say_infer_done(reply);
+    bench_say_results(device->engine, reply);
+}
+
+static void command_results(struct device *device)
+{
+    if (device->has_results) {
+        bench_say_results(device->engine, &device->reply);
+    } else {
+        say_error_results_none(&device->reply);
+    }
+}
+
+static void command_model(struct device *device, const struct wire_command *command)
+{
+    if (command->count > 0) {
+        const struct model *found = NULL;
+        for (uint32_t i = 0; i < model_count && found == NULL; i++) {
+            found = wire_same(model_table[i].id, command->arguments[0]) ? &model_table[i] : NULL;
+        }
+        if (found == NULL) {
+            device_deselect(device);
+            say_error_model_unknown(&device->reply, command->arguments[0]);
+            return;
+        }
+        device_select(device, found);
+    }
+    if (device->engine == NULL) {
+        say_no_model(device);
+    } else {
+        say_model(&device->reply, device->model->id);
+    }
+}
+
+static void command_mode(struct device *device, const struct wire_command *command)
+{
+    if (command->count > 0) {
+        unsigned mode = 0;
+        while (mode < (unsigned)WIRE_MODE_COUNT && !wire_same(wire_modes[mode], command->arguments[0])) {
+            mode++;
+        }
+        if (mode == (unsigned)WIRE_MODE_COUNT) {
+            say_error_mode_unknown(&device->reply, command->arguments[0]);
+            return;
+        }
+        device->mode = (enum wire_mode)mode;
+    }
+    say_timestamp_mode(&device->reply, wire_modes[device->mode]);
+}
+
+static void put_model_list(struct reply *reply)
+{
+    for (uint32_t i = 0; i < model_count; i++) {
+        reply_text(reply, i > 0 ? "," : "");
+        reply_text(reply, model_table[i].id);
+    }
+}
+
+/* Facts of the active model: 0 or "none" without one. */
+static void put_model_fact(struct device *device, enum wire_info key)
+{
+    struct reply *reply = &device->reply;
+    const bool active = device->engine != NULL;
+    if (key == WIRE_INFO_MODEL) {
+        reply_text(reply, active ? device->model->id : "none");
+    } else if (key == WIRE_INFO_MODEL_SHA256) {
+        reply_text(reply, active ? device->model->sha256 : "none");
+    } else if (key == WIRE_INFO_MODEL_BYTES) {
+        reply_decimal(reply, active ? device->model->bytes : 0U);
+    } else if (key == WIRE_INFO_ARENA_BYTES) {
+        reply_decimal(reply, active ? engine_arena_bytes(device->engine) : 0U);
+    } else if (key == WIRE_INFO_INPUT_BYTES) {
+        reply_decimal(reply, active ? engine_input(device->engine)->bytes : 0U);
+    } else {
+        reply_decimal(reply, active ? bench_output_elements(device->engine) : 0U);
+    }
+}
+
+static void put_info(struct device *device, enum wire_info key)
+{
+    struct reply *reply = &device->reply;
+    switch (key) {
+    case WIRE_INFO_VERSION:
+        reply_text(reply, build_version);
+        break;
+    case WIRE_INFO_BUILD_ID:
+        reply_text(reply, build_id);
+        break;
+    case WIRE_INFO_BOARD:
+        reply_text(reply, board_name());
+        break;
+    case WIRE_INFO_CORE_HZ:
+        reply_decimal(reply, board_core_hz());
+        break;
+    case WIRE_INFO_ENGINE:
+        reply_text(reply, engine_name());
+        break;
+    case WIRE_INFO_COMPILER:
+        reply_text(reply, build_compiler);
+        break;
+    case WIRE_INFO_FLAGS:
+        reply_text(reply, build_flags);
+        break;
+    case WIRE_INFO_MODELS:
+        put_model_list(reply);
+        break;
+    case WIRE_INFO_MODEL:
+    case WIRE_INFO_MODEL_SHA256:
+    case WIRE_INFO_MODEL_BYTES:
+    case WIRE_INFO_ARENA_BYTES:
+    case WIRE_INFO_INPUT_BYTES:
+    case WIRE_INFO_OUTPUT_ELEMENTS:
+        put_model_fact(device, key);
+        break;
+    case WIRE_INFO_ARENA_CAPACITY_BYTES:
+        reply_decimal(reply, device->config.arena_bytes);
+        break;
+    case WIRE_INFO_MODE:
+        reply_text(reply, wire_modes[device->mode]);
+        break;
+    case WIRE_INFO_CYCLES:
+        if (device->has_window && device->window.has_cycles) {
+            reply_decimal(reply, device->window.cycles);
+        } else {
+            reply_text(reply, "none");
+        }
+        break;
+    case WIRE_INFO_COUNT:
+        break;
+    }
+}
+
+static void command_info(struct device *device)
+{
+    for (unsigned key = 0; key < (unsigned)WIRE_INFO_COUNT; key++) {
+        say_info_begin(&device->reply, wire_info_keys[key]);
+        put_info(device, (enum wire_info)key);
+        say_info_end(&device->reply);
+    }
+}
+
+void device_banner(struct device *device)
+{
+    say_timestamp_mode(&device->reply, wire_modes[device->mode]);
+    command_timestamp(device);
+    say_init_done(&device->reply);
+}
+
+void device_command(struct device *device, const struct wire_command *command)
+{
+    switch (command->id) {
+    case WIRE_COMMAND_HELP:
+        command_help(device);
+        break;
+    case WIRE_COMMAND_NAME:
+        say_name(&device->reply, WIRE_VENDOR);
+        break;
+    case WIRE_COMMAND_TIMESTAMP:
+        command_timestamp(device);
+        break;
+    case WIRE_COMMAND_PROFILE:
+        command_profile(device);
+        break;
+    case WIRE_COMMAND_DB_LOAD:
+        command_db_load(device, command);
+        break;
+    case WIRE_COMMAND_DB_PRINT:
+        command_db_print(device);
+        break;
+    case WIRE_COMMAND_DB_CRC:
+        command_db_crc(device);
+        break;
+    case WIRE_COMMAND_DB:
+        command_db(device, command);
+        break;
+    case WIRE_COMMAND_INFER:
+        command_infer(device, command);
+        break;
+    case WIRE_COMMAND_RESULTS:
+        command_results(device);
+        break;
+    case WIRE_COMMAND_MODEL:
+        command_model(device, command);
+        break;
+    case WIRE_COMMAND_MODE:
+        command_mode(device, command);
+        break;
+    case WIRE_COMMAND_INFO:
+        command_info(device);
+        break;
+    case WIRE_COMMAND_COUNT:
+        break;
+    }
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The device as the host sees it: takes bytes from the board, answers every terminator with exactly one reply.
+ *
+ * Rules
+ * 1. At most one model is active. A `model` command that fails leaves none.
+ * 2. An inference runs only on an input loaded whole, after the model was selected, of the size the model needs.
+ * 3. Results are those of the input that is loaded: a new load drops them.
+ */
+#ifndef TJ_DEVICE_H
+#define TJ_DEVICE_H
+
+#include "bench.h"
+#include "engine.h"
+#include "input.h"
+#include "model.h"
+#include "reply.h"
+#include "wire.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Memory from the caller, for as long as the device is used. */
+struct device_config {
+    uint8_t *arena; /* aligned to ENGINE_ALIGN_BYTES */
+    size_t arena_bytes;
+    uint8_t *input; /* any alignment */
+    uint32_t input_bytes;
+};
+
+/* The caller's; device_start() before use. */
+struct device {
+    struct device_config config;
+    struct wire wire;
+    struct input input;
+    struct reply reply;
+    struct engine *engine;     /* NULL: no model is active */
+    const struct model *model; /* the active one, or the one refused last; NULL: neither */
+    const char *refusal;       /* why `model` is not active; NULL when it is, or when there is none */
+    struct engine_error error; /* what `refusal` may point into */
+    enum wire_mode mode;
+    bool has_results;
+    bool has_window;
+    struct bench_window window; /* the last one of the active model, with has_window */
+};
+
+/* Load the first model of the image, if there is one, and send the boot banner. board_init() has been called. */
+void device_start(struct device *device, const struct device_config *config);
+
+/* Wait for bytes and work on them. Blocks until there are some, and for as long as their commands take. */
+void device_poll(struct device *device);
+
+/* Make a model the active one, or none when it is refused: then device->refusal says why. Drops input and results. */
+void device_select(struct device *device, const struct model *model);
+
+/* Like device_select, with no model. */
+void device_deselect(struct device *device);
+
+/* commands.c: answer one command, all but the line that ends the reply. */
+void device_command(struct device *device, const struct wire_command *command);
+
+/* commands.c: the boot banner, all but the line that ends it. */
+void device_banner(struct device *device);
+
+#endif

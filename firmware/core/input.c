@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "input.h"
+
+#include <string.h>
+
+void input_init(struct input *input, uint8_t *bytes, uint32_t capacity)
+{
+    input->bytes = bytes;
+    input->capacity = capacity;
+    input_drop(input);
+}
+
+static void input_set(struct input *input, enum input_state state, uint32_t size)
+{
+    input->state = state;
+    input->size = size;
+    input->count = 0;
+    input->crc = 0;
+}
+
+void input_drop(struct input *input)
+{
+    input_set(input, INPUT_IDLE, 0);
+}
+
+void input_fail(struct input *input)
+{
+    input_set(input, INPUT_FAILED, 0);
+}
+
+int input_begin(struct input *input, uint32_t size)
+{
+    if (size > input->capacity) {
+        input_fail(input);
+        return INPUT_E_CAPACITY;
+    }
+    input_set(input, INPUT_LOADING, size);
+    return INPUT_OK;
+}
+
+/* The polynomial of zlib, bit by bit: a line of 31 bytes takes less time than one of its characters on the wire. */
+static uint32_t input_crc(uint32_t crc, uint8_t byte)
+{
+    crc = ~crc ^ byte;
+    for (unsigned bit = 0; bit < 8; bit++) {
+        crc = (crc >> 1) ^ (0xEDB88320U & (0U - (crc & 1U)));
+    }
+    return ~crc;
+}
+
+/* Returns -1 for what is no hex digit. */
+static int input_digit(char digit)
+{
+    if (digit >= '0' && digit <= '9') {
+        return digit - '0';
+    }
+    if (digit >= 'a' && digit <= 'f') {
+        return digit - 'a' + 10;
+    }
+    if (digit >= 'A' && digit <= 'F') {
+        return digit - 'A' + 10;
+    }
+    return -1;
+}
+
+int input_add_hex(struct input *input, const char *digits, const char **bad)
+{
+    if (input->state == INPUT_WHOLE) {
+        return INPUT_OK;
+    }
+    if (input->state != INPUT_LOADING) {
+        return INPUT_E_STATE;
+    }
+    const size_t count = strlen(digits);
+    if (count % 2U != 0) {
+        input_fail(input);
+        return INPUT_E_HEX_COUNT;
+    }
+    for (size_t at = 0; at < count; at += 2) {
+        const int high = input_digit(digits[at]);
+        const int low = input_digit(digits[at + 1]);
+        if (high < 0 || low < 0) {
+            *bad = &digits[at];
+            input_fail(input);
+            return INPUT_E_HEX_DIGIT;
+        }
+        const uint8_t byte = (uint8_t)(high * 16 + low);
+        input->crc = input_crc(input->crc, byte);
+        input->bytes[input->count++] = byte;
+        if (input->count == input->size) {
+            input->state = INPUT_WHOLE;
+            return INPUT_DONE;
+        }
+    }
+    return INPUT_OK;
+}
