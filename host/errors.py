@@ -4,6 +4,7 @@
     +-- UsageError            the request makes no sense as typed; the CLI exits 2
     +-- SetupError            a tool, file, model or data set is missing or damaged on this machine
     |   +-- HashMismatch      a file is not the one the catalogue names
+    |   +-- NotAvailable      no place that this machine reaches has a file of the catalogue
     +-- LinkError             the line: cannot be opened, closed under us, or silent for too long
     |   +-- LinkTimeout       no complete line in time
     +-- DeviceError           the device answered, but not as the protocol says
@@ -31,6 +32,10 @@ class SetupError(HostError):
 
 class HashMismatch(SetupError):
     """A file is not the one the catalogue names."""
+
+
+class NotAvailable(SetupError):
+    """No place that this machine reaches has a file of the catalogue."""
 
 
 class LinkError(HostError):

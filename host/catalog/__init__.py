@@ -6,12 +6,9 @@ that ships it or something equivalent. These functions use the catalogue of the 
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from host.catalog.catalog import Catalog, Dataset, Item, ModelFile, cache_folder, data_folders
 from host.catalog.fetch import Progress
 from host.catalog.files import Note
-from host.errors import SetupError
 
 __all__ = [
     "Catalog",
@@ -28,17 +25,11 @@ __all__ = [
 ]
 
 
-def _project_dir() -> Path:
-    """The folder with models/ and datasets/."""
-    folder = Path(__file__).resolve().parents[2]
-    if not (folder / "models").is_dir():
-        raise SetupError(f"{folder} has no models/: run tinyjoule from a checkout of the project.")
-    return folder
-
-
 def default_catalog(*, progress: Progress | None = None, note: Note | None = None) -> Catalog:
     """The project's catalogue with the places the environment names."""
-    return Catalog(_project_dir(), data=data_folders(), cache=cache_folder(), progress=progress, note=note)
+    from host.paths import PROJECT_DIR  # fails outside a checkout, where Catalog still works
+
+    return Catalog(PROJECT_DIR, data=data_folders(), cache=cache_folder(), progress=progress, note=note)
 
 
 def tasks() -> tuple[str, ...]:
@@ -49,14 +40,14 @@ def tasks() -> tuple[str, ...]:
 def model_for(
     task: str, *, fetch: bool = True, progress: Progress | None = None, note: Note | None = None
 ) -> ModelFile:
-    """The model of `task`, fetched when it is not on this machine; SetupError when it cannot be had."""
+    """The model of `task`, fetched when it is not on this machine; NotAvailable when it cannot be had."""
     return default_catalog(progress=progress, note=note).model_for(task, fetch=fetch)
 
 
 def dataset_for(
     task: str, *, fetch: bool = True, progress: Progress | None = None, note: Note | None = None
 ) -> Dataset:
-    """The inputs of `task`, fetched when they are not on this machine; SetupError when they cannot be had."""
+    """The inputs of `task`, fetched when they are not on this machine; NotAvailable when they cannot be had."""
     return default_catalog(progress=progress, note=note).dataset_for(task, fetch=fetch)
 
 

@@ -25,7 +25,7 @@ from host.catalog.spec import (
     load_registry,
     parse_labels,
 )
-from host.errors import HashMismatch, SetupError, UsageError
+from host.errors import HashMismatch, NotAvailable, SetupError, UsageError
 
 log = logging.getLogger(__name__)
 
@@ -272,7 +272,7 @@ class Catalog:
     def _unpack(self, need: _Need, left: list[int], cache: Cache) -> None:
         if need.package is not None:
             forms = [need.wanted[index].forms[-1] for index in left]
-            net.package_all(need.package, forms, cache, progress=self._progress)
+            net.package_all(need.package, forms, cache, hosts=self._hosts, progress=self._progress)
 
 
 _Variant = TypeVar("_Variant", ModelVariant, DatasetVariant)
@@ -280,14 +280,14 @@ _Result = TypeVar("_Result")
 
 
 def _first(what: str, variants: Sequence[_Variant], take: Callable[[_Variant], _Result]) -> _Result:
-    """The first variant that can be had, or SetupError with what was tried for each."""
+    """The first variant that can be had, or NotAvailable with what was tried for each."""
     tried: list[str] = []
     for variant in variants:
         try:
             return take(variant)
         except Unavailable as error:
             tried.append(f"  {variant.name} ({variant.source}): {error}.")
-    raise SetupError(
+    raise NotAvailable(
         "\n".join(
             [
                 f"{what} cannot be had. Tried:",

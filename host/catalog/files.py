@@ -122,7 +122,7 @@ class LocalFolders:
                 found = None if data is None else sha256(data)
                 if data is not None and found == form.sha256:
                     return decoded(wanted, form, path, data)
-                if wrong is None and wanted.folder in (None, path.resolve().parent.name):
+                if wrong is None and wanted.folder in (None, path.absolute().parent.name):
                     wrong = (path, form.sha256, found or "nothing readable")
         if wrong is not None:
             raise HashMismatch(

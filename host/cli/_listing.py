@@ -1,0 +1,48 @@
+"""What `host models` and `host data` share: a row per task, and below the table why a task has none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from host.catalog import Catalog
+
+
+def print_listing(columns: Sequence[str], row: Callable[[Catalog, str], Sequence[str]], *, fetch: bool) -> int:
+    """Print a table with `row` of every task. Returns 1 when something is wrong, or missing in spite of `fetch`.
+
+    Columns whose title ends in "bytes" are numbers.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from host import catalog
+    from host.errors import NotAvailable, SetupError
+    from host.report.progress import Reporter
+
+    table = Table()
+    for title in columns:
+        table.add_column(title, justify="right" if title.endswith("bytes") else "left", overflow="fold")
+    missing: list[str] = []
+    wrong: list[str] = []
+    with Reporter() as reporter:
+        known = catalog.default_catalog(progress=reporter.update, note=reporter.note)
+        for task in known.tasks():
+            try:
+                table.add_row(task, *row(known, task))
+            except NotAvailable as error:
+                missing.append(str(error))
+                table.add_row(task, "not here: see below")
+            except SetupError as error:
+                wrong.append(str(error))
+                table.add_row(task, "WRONG: see below")
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=200)  # a file or a program reads it: no line is folded
+    console.print(table)
+    for problem in wrong + missing:
+        console.print(problem, markup=False, highlight=False, soft_wrap=True)
+    if missing and not fetch:
+        console.print("Run it again with --fetch to get what is missing (`host bench` does so itself).", markup=False)
+    return 1 if wrong or (missing and fetch) else 0
