@@ -1,0 +1,107 @@
+"""Builds a board's image with PlatformIO and says what came out."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from host.boards import Board
+from host.embed import EmbeddedModel
+from host.errors import SetupError
+from host.paths import PROJECT_DIR
+
+BUILD_DIR = PROJECT_DIR / ".pio" / "build"
+
+__all__ = ["EmbeddedModel", "Image", "build", "last_image"]
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """One built image. `elf` and `map` are absolute paths; `sha256` is of the ELF file; sizes are in bytes."""
+
+    board: Board
+    elf: Path
+    map: Path
+    build_id: str
+    version: str
+    engine: str
+    compiler: str
+    flags: str
+    sha256: str
+    sizes: dict[str, int]
+    models: tuple[EmbeddedModel, ...]
+
+
+def build(board: Board, *, verbose: bool = False) -> Image:
+    """Build (only what changed) and return the image. `verbose` lets PlatformIO's output through to the terminal.
+
+    Raises SetupError with the last lines of the output; the builder names the packages of a missing compiler.
+    """
+    command = [sys.executable, "-m", "platformio", "run", "-e", board.name]
+    if verbose:
+        command.append("-v")
+    with _lock():
+        result = subprocess.run(
+            command,
+            cwd=PROJECT_DIR,
+            check=False,
+            stdout=None if verbose else subprocess.PIPE,
+            stderr=None if verbose else subprocess.STDOUT,
+            text=True,
+        )
+        if result.returncode != 0:
+            raise SetupError(f"building {board.name} failed{_reason(result.stdout)}")
+        image = last_image(board)
+    if image is None:
+        raise SetupError(f"PlatformIO built {board.name} but left no build.json: remove .pio and build again")
+    return image
+
+
+def last_image(board: Board) -> Image | None:
+    """The image of the last build; None when there is none, or when its files are not the ones it recorded."""
+    try:
+        record: dict[str, Any] = json.loads((BUILD_DIR / board.name / "build.json").read_text(encoding="utf-8"))
+        elf, map_file = PROJECT_DIR / record["elf"], PROJECT_DIR / record["map"]
+        if not map_file.is_file() or hashlib.sha256(elf.read_bytes()).hexdigest() != record["elf_sha256"]:
+            return None
+        return Image(
+            board=board,
+            elf=elf,
+            map=map_file,
+            build_id=record["build_id"],
+            version=record["version"],
+            engine=record["engine"],
+            compiler=record["compiler"],
+            flags=record["flags"],
+            sha256=record["elf_sha256"],
+            sizes=dict(record["sizes"]),
+            models=tuple(EmbeddedModel(**model) for model in record["models"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # a build that was cut short, or of an older layout: the next build makes it whole
+
+
+@contextlib.contextmanager
+def _lock() -> Iterator[None]:
+    # Two builds in one folder would read each other's half-written objects.
+    BUILD_DIR.mkdir(parents=True, exist_ok=True)
+    with (BUILD_DIR.parent / "tinyjoule.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _reason(output: str | None) -> str:
+    if output is None:
+        return "; see above"
+    errors = [line for line in output.splitlines() if line.startswith("Error: ")]
+    if errors:
+        return ": " + errors[0].removeprefix("Error: ")
+    return ":\n" + "\n".join(output.splitlines()[-20:])

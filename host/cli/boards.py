@@ -1,0 +1,28 @@
+"""`host boards`: what can be measured."""
+
+from __future__ import annotations
+
+import argparse
+
+SUMMARY = "list the boards"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """No arguments."""
+
+
+def run(_args: argparse.Namespace) -> int:
+    """Print the table."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from host.boards import find_boards
+
+    table = Table("board", "core", "clock", "flash", "RAM", "runs", "description")
+    for board in find_boards().values():
+        clock = f"{board.clock_hz / 1e6:g} MHz" if board.clock_hz else "-"
+        runs = "on silicon" if board.emulator is None else f"emulated ({board.emulator})"
+        flash, ram = (f"{size // 1024} KiB" for size in (board.flash_bytes, board.ram_bytes))
+        table.add_row(board.name, board.core, clock, flash, ram, runs, board.description)
+    Console().print(table)
+    return 0
