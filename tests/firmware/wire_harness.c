@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The firmware core as a process, under sanitizers: a board over stdin and stdout, and an engine small enough to be
+ * predicted. stdin carries frames (type, 32-bit little-endian length, payload), so that a test decides how bytes are
+ * split, when one is lost and when the device boots:
+ *   R  boot; payload: the clock's start, 8 bytes        D  bytes for the UART, delivered in one piece
+ *   O  a UART overrun                                   S  answer NUL, what the board and the engine saw, LF
+ *   F  float32s: answer each as reply_float, LF         U  64-bit numbers: answer each as reply_decimal, LF
+ * What the device sends goes to stdout as it is. */
+#include "board.h"
+#include "device.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ARENA_BYTES = 4096, INPUT_BYTES = 64, TRACE_BYTES = 4096 };
+
+/* ---- models: kind, input bytes ---- */
+
+static const uint8_t plain[] __attribute__((aligned(16))) = {'i', 8};
+static const uint8_t pixels[] __attribute__((aligned(16))) = {'i', 4};
+static const uint8_t floats[] __attribute__((aligned(16))) = {'o', 4};
+static const uint8_t refused[] __attribute__((aligned(16))) = {'x', 8};
+static const uint8_t large[] __attribute__((aligned(16))) = {'i', INPUT_BYTES + 1};
+static const uint8_t float_in[] __attribute__((aligned(16))) = {'f', 8};
+static const uint8_t odd_out[] __attribute__((aligned(16))) = {'q', 8};
+static const uint8_t failing[] __attribute__((aligned(16))) = {'r', 8};
+
+#define SHA                   "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+#define MODEL(id, data, kind) {id, SHA, data, sizeof data, kind}
+
+const struct model model_table[] = {
+#ifdef FIRST_REFUSED
+    MODEL("bad01", refused, MODEL_INPUT_INT8),
+#endif
+    MODEL("kws01", plain, MODEL_INPUT_INT8),    MODEL("ic01", pixels, MODEL_INPUT_UINT8),
+    MODEL("float", floats, MODEL_INPUT_INT8),   MODEL("bad01", refused, MODEL_INPUT_INT8),
+    MODEL("large", large, MODEL_INPUT_INT8),    MODEL("floatin", float_in, MODEL_INPUT_INT8),
+    MODEL("oddout", odd_out, MODEL_INPUT_INT8), MODEL("fails", failing, MODEL_INPUT_INT8),
+};
+#ifdef NO_MODELS
+const uint32_t model_count = 0;
+#else
+const uint32_t model_count = sizeof model_table / sizeof model_table[0];
+#endif
+const char build_id[] = "0123456789abcdef";
+const char build_version[] = "0.0.0";
+const char build_compiler[] = "gcc";
+const char build_flags[] = "-O1 -DX=[1]";
+
+/* ---- what the test wants to know ---- */
+
+static char trace[TRACE_BYTES]; /* w write, f flush, c clock, y cycles, r run, _ pin low, ^ pin high */
+static size_t trace_used;
+static uint64_t clock_us;
+
+static void note(char event)
+{
+    if (trace_used < sizeof trace) {
+        trace[trace_used++] = event;
+    }
+}
+
+/* ---- engine ---- */
+
+struct engine {
+    struct engine_tensor input;
+    struct engine_tensor output;
+    uint8_t kind;
+    int8_t in[INPUT_BYTES + 1];
+    union {
+        int8_t quantised[4];
+        float real[8];
+    } out;
+};
+
+int engine_load(struct engine **engine, const void *model, size_t model_bytes, void *arena, size_t arena_bytes,
+                struct engine_error *error)
+{
+    const uint8_t *bytes = model;
+    *engine = NULL;
+    if (model_bytes != 2 || arena_bytes < sizeof(struct engine)) {
+        abort();
+    }
+    if (bytes[0] == 'x') {
+        error->status = ENGINE_E_UNSUPPORTED;
+        strcpy(error->text, "operator 3 TRANSPOSE_CONV: not supported");
+        return ENGINE_E_UNSUPPORTED;
+    }
+    struct engine *e = arena;
+    memset(e, 0x55, sizeof *e);
+    e->kind = bytes[0];
+    e->input = (struct engine_tensor){.data = e->in, .bytes = bytes[1], .type = ENGINE_INT8, .rank = 1};
+    e->output = (struct engine_tensor){
+        .data = e->out.quantised, .bytes = 4, .type = ENGINE_INT8, .scale = 1.0F / 256.0F, .zero_point = -128};
+    if (e->kind == 'f') {
+        e->input.type = ENGINE_FLOAT32;
+    } else if (e->kind == 'o') {
+        e->output.type = ENGINE_FLOAT32;
+        e->output.bytes = sizeof e->out.real;
+    } else if (e->kind == 'q') {
+        e->output.type = (enum engine_type)7;
+    }
+    *engine = e;
+    return ENGINE_OK;
+}
+
+const struct engine_tensor *engine_input(const struct engine *engine)
+{
+    return &engine->input;
+}
+
+const struct engine_tensor *engine_output(const struct engine *engine)
+{
+    return &engine->output;
+}
+
+/* The outputs are the CRC-32 of the input tensor, a byte each: a test sees which bytes were inferred. */
+int engine_run(struct engine *engine)
+{
+    uint32_t crc = 0xFFFFFFFFU;
+    note('r');
+    clock_us += 1000;
+    if (engine->kind == 'r' && engine->in[0] == 1) {
+        return ENGINE_E_UNSUPPORTED;
+    }
+    for (size_t i = 0; i < engine->input.bytes; i++) {
+        crc ^= (uint8_t)engine->in[i];
+        for (int bit = 0; bit < 8; bit++) {
+            crc = (crc & 1U) != 0 ? (crc >> 1) ^ 0xEDB88320U : crc >> 1;
+        }
+    }
+    crc = ~crc;
+    if (engine->kind == 'o') {
+        const float zero = (float)engine->in[0];
+        const float real[8] = {zero,    -zero,   1.0F / 0.0009765625F, 0.0625F,
+                               0.0004F, -1e-30F, (zero + 1.0F) / zero, (zero * 1e30F) * 1e30F - zero / zero};
+        memcpy(engine->out.real, real, sizeof real);
+        return ENGINE_OK;
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        engine->out.quantised[i] = (int8_t)((int)((crc >> (8 * i)) & 0xFFU) - 128);
+    }
+    return ENGINE_OK;
+}
+
+size_t engine_arena_bytes(const struct engine *engine)
+{
+    return sizeof *engine;
+}
+
+const char *engine_name(void)
+{
+    return "harness 1";
+}
+
+/* ---- board ---- */
+
+static uint8_t *frame;
+static size_t frame_used;
+static size_t frame_bytes;
+static bool overrun;
+
+void board_init(void)
+{
+}
+
+const char *board_name(void)
+{
+    return "harness";
+}
+
+uint32_t board_core_hz(void)
+{
+    return 1000000000U; /* the counter wraps after 4.29 s */
+}
+
+uint64_t board_clock_us(void)
+{
+    note('c');
+    return clock_us++;
+}
+
+bool board_cycles(uint32_t *cycles)
+{
+    note('y');
+    *cycles = (uint32_t)(clock_us * 1000U);
+    return true;
+}
+
+int board_uart_read(uint8_t *bytes, size_t capacity)
+{
+    if (overrun) {
+        overrun = false;
+        return BOARD_E_OVERRUN;
+    }
+    const size_t left = frame_bytes - frame_used;
+    const size_t count = left < capacity ? left : capacity;
+    memcpy(bytes, frame + frame_used, count);
+    frame_used += count;
+    return (int)count;
+}
+
+void board_uart_write(const uint8_t *bytes, size_t count)
+{
+    note('w');
+    fwrite(bytes, 1, count, stdout);
+}
+
+void board_uart_flush(void)
+{
+    note('f');
+}
+
+void board_timing_pin_set(bool high)
+{
+    note(high ? '^' : '_');
+}
+
+/* ---- frames ---- */
+
+static void answer_numbers(char type)
+{
+    struct reply reply = {{0}, 0};
+    const size_t step = type == 'F' ? sizeof(float) : sizeof(uint64_t);
+    for (size_t at = 0; at + step <= frame_bytes; at += step) {
+        float real;
+        uint64_t number;
+        if (type == 'F') {
+            memcpy(&real, frame + at, step);
+            reply_float(&reply, real);
+        } else {
+            memcpy(&number, frame + at, step);
+            reply_decimal(&reply, number);
+        }
+        reply_line_end(&reply);
+    }
+}
+
+static void serve(char type, struct device *device, const struct device_config *config)
+{
+    if (type == 'R') {
+        memcpy(&clock_us, frame, sizeof clock_us);
+        device_start(device, config);
+    } else if (type == 'D') {
+        while (frame_used < frame_bytes) {
+            device_poll(device);
+        }
+    } else if (type == 'O') {
+        overrun = true;
+        device_poll(device);
+    } else if (type == 'S') {
+        printf("%c%.*s\n", 0, (int)trace_used, trace);
+        trace_used = 0;
+    } else {
+        answer_numbers(type);
+    }
+}
+
+int main(void)
+{
+    /* From the heap: an access out of bounds meets the sanitizer's red zone. */
+    const struct device_config config = {.arena = aligned_alloc(16, ARENA_BYTES),
+                                         .arena_bytes = ARENA_BYTES,
+                                         .input = malloc(INPUT_BYTES),
+                                         .input_bytes = INPUT_BYTES};
+    struct device *device = malloc(sizeof *device);
+    uint8_t head[5];
+    while (fread(head, 1, sizeof head, stdin) == sizeof head) {
+        frame_used = 0;
+        frame_bytes = head[1] | (size_t)head[2] << 8 | (size_t)head[3] << 16 | (size_t)head[4] << 24;
+        frame = malloc(frame_bytes + 1);
+        if (fread(frame, 1, frame_bytes, stdin) != frame_bytes) {
+            return 2;
+        }
+        serve((char)head[0], device, &config);
+        free(frame);
+        fflush(stdout);
+    }
+    free(config.arena);
+    free(config.input);
+    free(device);
+    return 0;
+}

@@ -1,0 +1,111 @@
+"""wire_harness.c as a `host.link.Link`: the firmware's core in a process, under address and undefined-behaviour sanitizers."""
+
+from __future__ import annotations
+
+import os
+import select
+import struct
+import subprocess
+from pathlib import Path
+from typing import Self
+
+from host.errors import LinkError
+
+PROJECT = Path(__file__).resolve().parents[2]
+WARNINGS = "-Wall -Wextra -pedantic -Wconversion -Wundef -Wmissing-prototypes -Werror".split()
+INCLUDES = [f"-I{PROJECT / 'firmware' / folder}" for folder in ("core", "engine", "boards")]
+CORE = sorted((PROJECT / "firmware" / "core").glob("*.c"))
+IMAGES = {"normal": [], "empty": ["-DNO_MODELS"], "refused": ["-DFIRST_REFUSED"]}
+INPUT_BYTES = 64  # of the harness's buffer
+MODELS = {"kws01": 8, "ic01": 4}  # input bytes
+
+
+def build(folder: Path, image: str) -> Path:
+    """Compile the harness with one table of models."""
+    program = folder / f"wire_{image}"
+    sanitizers = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-O1", "-g"]
+    sources = [str(path) for path in (PROJECT / "tests/firmware/wire_harness.c", *CORE)]
+    command = ["gcc", "-std=c11", *WARNINGS, *sanitizers, *INCLUDES, *IMAGES[image], *sources, "-o", str(program)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return program
+
+
+class Harness:
+    """One process; `reset` boots the device in it anew. `write` is delivered in one piece."""
+
+    name = "harness"
+
+    def __init__(self, program: Path) -> None:
+        self._process = subprocess.Popen(
+            [program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _frame(self, kind: bytes, payload: bytes = b"") -> None:
+        try:
+            self._process.stdin.write(kind + struct.pack("<I", len(payload)) + payload)
+            self._process.stdin.flush()
+        except BrokenPipeError as why:
+            raise self._died() from why
+
+    def _died(self) -> LinkError:
+        return LinkError(f"the harness died: {self._process.stderr.read().decode(errors='replace')[-4000:]}")
+
+    def write(self, data: bytes) -> None:
+        self._frame(b"D", data)
+
+    def read(self, timeout_s: float) -> bytes:
+        stdout = self._process.stdout.fileno()
+        if not select.select([stdout], [], [], timeout_s)[0]:
+            return b""
+        data = os.read(stdout, 65536)
+        if not data:
+            raise self._died()
+        return data
+
+    def close(self) -> None:
+        """End of input ends the process; a leak or a sanitizer's finding makes that fail."""
+        if self._process.stdin.closed:
+            return
+        self._process.stdin.close()
+        errors = self._process.stderr.read().decode(errors="replace")
+        self._process.stdout.close()
+        self._process.stderr.close()
+        assert self._process.wait() == 0, errors
+
+    def reset(self, clock_us: int = 0) -> None:
+        self._frame(b"R", struct.pack("<Q", clock_us))
+
+    def overrun(self) -> None:
+        self._frame(b"O")
+
+    def sync(self) -> tuple[bytes, str]:
+        """Everything the device said until it had worked on all that was sent, and what happened on the board."""
+        self._frame(b"S")
+        data = b""
+        while b"\0" not in data or not data.endswith(b"\n"):
+            data += self.read(60.0)
+        said, _, trace = data.partition(b"\0")
+        return said, trace.decode("ascii").strip()
+
+    def ask(self, data: bytes) -> tuple[bytes, str]:
+        """Send, and sync()."""
+        self.write(data)
+        return self.sync()
+
+    def boot(self, clock_us: int = 0) -> None:
+        """Reset, and take the banner off the line."""
+        self.reset(clock_us)
+        said, _ = self.sync()
+        assert said.endswith(b"m-init-done\r\nm-ready\r\n")
+
+    def format(self, kind: str, numbers: bytes) -> list[str]:
+        """Packed float32 ("F") or 64-bit unsigned ("U") numbers as the device writes them."""
+        self._frame(kind.encode(), numbers)
+        return self.sync()[0].decode("ascii").split("\r\n")[:-1]
