@@ -10,7 +10,8 @@
     +-- DeviceError           the device answered, but not as the protocol says
     |   +-- DeviceRefused     an `e-` line
     |   +-- LoadIncomplete    an input did not arrive whole (no `m-load-done`, or another CRC)
-    |   +-- GarbledReply      a line that no rule of the protocol reads
+    |   +-- GarbledReply      a line that no rule of the protocol reads, or a reply that is not its command's
+    |   +-- DeviceReset       the device started again under us: model, mode and input are gone
     +-- InstrumentError       a power monitor (energy/)
     +-- ResultInvalid         a record that breaks the result schema
 
@@ -59,7 +60,11 @@ class LoadIncomplete(DeviceError):
 
 
 class GarbledReply(DeviceError):
-    """A line that no rule of the protocol reads."""
+    """A line that no rule of the protocol reads, or a reply that is not its command's."""
+
+
+class DeviceReset(DeviceError):
+    """The device started again in the middle of a session."""
 
 
 class InstrumentError(HostError):

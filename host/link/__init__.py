@@ -28,3 +28,11 @@ class Link(Protocol):
 
     def close(self) -> None:
         """Give the port back."""
+
+
+# Below the Protocol, which these modules import.
+from host.link.fake import FakeLink  # noqa: E402
+from host.link.faulty import Fault, FaultyLink  # noqa: E402
+from host.link.serial import open_link  # noqa: E402
+
+__all__ = ["FakeLink", "Fault", "FaultyLink", "Link", "open_link"]

@@ -70,9 +70,9 @@ class FaultyLink:
         """Send `data`, damaged."""
         self._check_open()
         damaged = self._damage("tx", data)
+        self._check_open()
         if damaged:
             self._link.write(damaged)
-        self._check_open()
 
     def read(self, timeout_s: float) -> bytes:
         """Receive, damaged."""

@@ -1,0 +1,364 @@
+"""Typed commands to one device over a link. Every reply is checked against what its command answers.
+
+Nothing is scored on a tensor that was not loaded whole: `infer` wants a `load` that succeeded with no error, reset or
+change of the model since, and asks for the results a second time. Nothing is retried but a load.
+
+What firmware without `db crc` (any but ours) cannot reveal: a bit error that turns a hex digit of an input into another
+hex digit. The stock protocol has no check for it.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self, TypeVar
+
+from host.errors import (
+    DeviceError,
+    DeviceReset,
+    GarbledReply,
+    LinkTimeout,
+    LoadIncomplete,
+    UsageError,
+)
+from host.exchange import RESYNC_ATTEMPT_S, Exchange, Refused, Transcript
+from host.link import Link
+from host.wire import codec
+
+__all__ = ["Device", "DeviceInfo", "Inference", "Profile", "Transcript"]
+
+LOAD_RETRIES = 2
+BANNER_WAIT_S = 0.3
+BOOT_TIMEOUT_S = 10.0
+_PERMANENT = ("oversize", "db_load_zero", "db_load_argument", "unknown_command")  # a second try would fail the same
+
+T = TypeVar("T")
+R = TypeVar("R")
+Replies = Sequence[codec.Reply]
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Answer to `profile`."""
+
+    profile: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceInfo:
+    """Answer to `info`: see [info] in wire.toml. None where the device says `none`."""
+
+    version: str
+    build_id: str
+    board: str
+    core_hz: int
+    engine: str
+    compiler: str
+    flags: str
+    models: tuple[str, ...]
+    model: str | None
+    model_sha256: str | None
+    model_bytes: int
+    arena_bytes: int
+    arena_capacity_bytes: int
+    input_bytes: int
+    output_elements: int
+    mode: str
+    cycles: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Inference:
+    """Answer to `infer`. start_us and end_us: the device's clock modulo 2^32, None in energy mode; `duration_us` is
+    right over one wrap of it."""
+
+    iterations: int
+    start_us: int | None
+    end_us: int | None
+    duration_us: int | None
+    results: tuple[float, ...]
+
+
+class Device:
+    """One MLPerf Tiny device, stock or ours. A context manager: it closes the link."""
+
+    def __init__(
+        self,
+        link: Link,
+        *,
+        transcript: Transcript | None = None,
+        timeout_s: float = 5.0,
+        infer_timeout_s: float = 30.0,
+    ) -> None:
+        """timeout_s: how long the device may take for one line; infer_timeout_s: the same during `infer`."""
+        self._exchange = Exchange(link, transcript, timeout_s)
+        self.infer_timeout_s = infer_timeout_s
+        self._model: str | None = None  # the one we have selected
+        self._loaded = False
+        self._has_crc: bool | None = None  # not known yet
+        self._has_results = True
+
+    def wait_boot(self, timeout_s: float = BOOT_TIMEOUT_S) -> str:
+        """Wait until the device answers, whether it starts just now or has been running. Returns its name.
+
+        Raises LinkTimeout when it does not within about `timeout_s`.
+        """
+        self._exchange.skip_banner(min(BANNER_WAIT_S, timeout_s))
+        self._exchange.resync(attempts=math.ceil(timeout_s / RESYNC_ATTEMPT_S), after_boot=True)
+        return self.name()
+
+    def name(self) -> str:
+        """The vendor's name for the device."""
+        return self._ask("name", parse=lambda replies: _only(replies, codec.Name).vendor)
+
+    def profile(self) -> Profile:
+        """The firmware's profile and the active model's id."""
+
+        def parse(replies: Replies) -> Profile:
+            _check_kinds(replies, codec.Profile, codec.Model)
+            return Profile(_first(replies, codec.Profile).profile, _first(replies, codec.Model).model)
+
+        return self._ask("profile", parse=parse)
+
+    def timestamp_us(self) -> int | None:
+        """The device's clock modulo 2^32; None in energy mode (it moves the timing pin instead)."""
+        return self._ask("timestamp", parse=lambda replies: _only(replies, codec.Lap).us if replies else None)
+
+    def info(self) -> DeviceInfo | None:
+        """What our firmware tells of itself; None when the firmware is another one."""
+        try:
+            info = self._ask("info", parse=_parse_info)
+        except Refused as error:
+            # The text too: a bit error may have made another unknown command of ours.
+            if error.kind != "unknown_command" or error.text != "Unknown command: info":
+                raise
+            info = None
+        self._has_crc = info is not None
+        return info
+
+    def select_model(self, model: str) -> None:
+        """Make `model` the active one (our firmware only). The loaded input is gone."""
+        self._loaded = False
+        self._model = None  # a failed select leaves no model active
+
+        def parse(replies: Replies) -> None:
+            if _only(replies, codec.Model).model != model:
+                raise GarbledReply(f"asked for model {model}, the device selected {replies[0]}: check the line.")
+
+        self._ask("model", model, parse=parse)
+        self._model = model
+
+    def set_mode(self, mode: str) -> None:
+        """What windows give: "performance" (the device's clock), "energy" (edges of the timing pin) or "both"."""
+
+        def parse(replies: Replies) -> None:
+            if _only(replies, codec.TimestampMode).mode != mode:
+                raise GarbledReply(f"asked for mode {mode}, the device chose {replies[0]}: check the line.")
+
+        self._ask("mode", mode, parse=parse)
+
+    def load(self, data: bytes) -> None:
+        """Send one input. It is on the device whole, and its CRC compared on our firmware, when this returns.
+
+        A load that fails is started again, twice at most, each time with a note in the transcript. Raises
+        LoadIncomplete, DeviceRefused, GarbledReply, DeviceReset, LinkTimeout or LinkError when it stays so.
+        """
+        if not data:
+            raise UsageError("an input of 0 bytes cannot be loaded")
+        self._loaded = False
+        for retries_left in range(LOAD_RETRIES, -1, -1):
+            try:
+                self._load_once(data)
+            except (DeviceError, LinkTimeout) as error:
+                permanent = isinstance(error, Refused) and error.kind in _PERMANENT
+                if not retries_left or permanent or isinstance(error, DeviceReset):
+                    raise
+                self._exchange.note(f"the load failed ({error}); starting it again, {retries_left} tries left")
+                self._confirm_model()
+            else:
+                self._loaded = True
+                return
+
+    def infer(self, iterations: int, warmup: int, *, timeout_s: float | None = None) -> Inference:
+        """Run the loaded input `warmup` times, then `iterations` times between two reads of the device's clock.
+
+        timeout_s: how long the device may be silent (it is for the whole window); default infer_timeout_s.
+        """
+        if not self._loaded:
+            raise LoadIncomplete("no input is known to be on the device whole: load one after every error or change")
+        inference = self._ask(
+            *("infer", iterations, warmup),
+            parse=lambda replies: _parse_infer(replies, iterations, warmup),
+            timeout_s=self.infer_timeout_s if timeout_s is None else timeout_s,
+        )
+        self._compare_results(inference.results)
+        return inference
+
+    def results(self) -> tuple[float, ...]:
+        """The outputs of the last inference."""
+        return self._ask("results", parse=lambda replies: _only(replies, codec.Results).values)
+
+    def close(self) -> None:
+        """Close the link."""
+        self._exchange.close()
+
+    def __enter__(self) -> Self:
+        """The device itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the link."""
+        self.close()
+
+    def _ask(
+        self, name: str, *arguments: str | int | bytes, parse: Callable[[Replies], T], timeout_s: float | None = None
+    ) -> T:
+        return self._ask_line(codec.encode(name, *arguments), parse, timeout_s)
+
+    def _ask_line(self, command: bytes, parse: Callable[[Replies], T], timeout_s: float | None = None) -> T:
+        """The one way to the device: an answer that `parse` does not take leaves nothing to rely on."""
+        loaded, self._loaded = self._loaded, False
+        value = parse(self._exchange.ask(command, timeout_s))
+        self._exchange.accept()
+        self._loaded = loaded
+        return value
+
+    def _load_once(self, data: bytes) -> None:
+        if self._has_crc is None:
+            self.info()
+        first, *chunks = codec.encode_load(data)
+        self._ask_line(first, lambda replies: _check_expecting(replies, len(data)))
+        for chunk in chunks[:-1]:
+            self._ask_line(chunk, _check_not_done)
+        self._ask_line(chunks[-1], lambda replies: _check_done(replies, len(data)))
+        if self._has_crc:
+            self._ask("db crc", parse=lambda replies: _check_crc(replies, zlib.crc32(data)))
+
+    def _confirm_model(self) -> None:
+        """A load may have failed because the device started again, unseen: it has another model then."""
+        if self._model is not None and self.profile().model != self._model:
+            raise DeviceReset(f"the device no longer has model {self._model} selected: it started again. Start over.")
+
+    def _compare_results(self, results: tuple[float, ...]) -> None:
+        """Ask for the results again: a bit error that makes one digit another passes every other check."""
+        if not self._has_results:
+            return
+        try:
+            again = self.results()
+        except Refused as error:
+            if error.kind != "unknown_command" or error.text != "Unknown command: results":
+                raise
+            self._has_results = False
+            self._loaded = True
+            self._exchange.note("this firmware has no `results` command: outputs are not checked against line errors")
+            return
+        if again != results:
+            self._loaded = False
+            raise GarbledReply(f"the device gave {results}, then {again} for one inference: check the line.")
+
+
+def _first(replies: Replies, kind: type[R]) -> R:
+    for reply in replies:
+        if isinstance(reply, kind):
+            return reply
+    raise GarbledReply(f"the answer lacks its {kind.__name__} line (got {_names(replies)}): check the line, try again.")
+
+
+def _only(replies: Replies, kind: type[R]) -> R:
+    _check_kinds(replies, kind)
+    return _first(replies, kind)
+
+
+def _check_kinds(replies: Replies, *kinds: type[object]) -> None:
+    if [type(reply) for reply in replies] != list(kinds):
+        wanted = ", ".join(kind.__name__ for kind in kinds) or "nothing"
+        raise GarbledReply(f"the device answered {_names(replies)} instead of {wanted}: check the line, try again.")
+
+
+def _names(replies: Replies) -> str:
+    return ", ".join(type(reply).__name__ for reply in replies) or "nothing"
+
+
+def _check_expecting(replies: Replies, count: int) -> None:
+    got = _only(replies, codec.Expecting).count
+    if got != count:
+        raise LoadIncomplete(f"the device expects {got} bytes of an input that has {count}: check the line.")
+
+
+def _check_not_done(replies: Replies) -> None:
+    if any(isinstance(reply, codec.LoadDone) for reply in replies):
+        raise LoadIncomplete("the device says m-load-done before it was sent everything: check the line.")
+    _check_kinds(replies)
+
+
+def _check_done(replies: Replies, count: int) -> None:
+    if not replies:
+        raise LoadIncomplete(f"no m-load-done after all {count} bytes: some were lost on the line.")
+    _check_kinds(replies, codec.LoadDone)
+
+
+def _check_crc(replies: Replies, crc: int) -> None:
+    got = _only(replies, codec.Crc32).crc
+    if got != crc:
+        raise LoadIncomplete(
+            f"the input on the device has CRC {got:08x}, not {crc:08x}: bits were changed on the line."
+        )
+
+
+def _parse_infer(replies: Replies, iterations: int, warmup: int) -> Inference:
+    laps = [reply for reply in replies if isinstance(reply, codec.Lap)]
+    lap_kinds = [codec.Lap] * 2 if laps else []
+    kinds = [codec.WarmupStart, codec.WarmupDone, codec.InferStart, *lap_kinds, codec.InferDone, codec.Results]
+    _check_kinds(replies, *kinds)
+    echoed = _first(replies, codec.InferStart).count, _first(replies, codec.WarmupStart).count
+    if echoed != (iterations, warmup):
+        raise GarbledReply(f"asked for {iterations} runs and {warmup} to warm up, the device made {echoed}.")
+    results = _first(replies, codec.Results)
+    if not all(math.isfinite(value) for value in results.values):
+        raise DeviceError(f"the model's output is not a number: {results.values}. Is the model file sound?")
+    if not laps:
+        return Inference(iterations, None, None, None, results.values)
+    start, end = laps
+    return Inference(iterations, start.us, end.us, codec.lap_us(start, end), results.values)
+
+
+def _parse_info(replies: Replies) -> DeviceInfo:
+    facts: dict[str, str] = {}
+    for reply in replies:
+        if not isinstance(reply, codec.Info) or reply.key in facts:
+            raise GarbledReply(f"`info` answered {reply}, which it may not, or not twice: check the line.")
+        facts[reply.key] = reply.value
+
+    def text_or_none(key: str) -> str | None:
+        return None if facts[key] == "none" else facts[key]
+
+    try:
+        return DeviceInfo(
+            version=facts["version"],
+            build_id=facts["build-id"],
+            board=facts["board"],
+            core_hz=int(facts["core-hz"]),
+            engine=facts["engine"],
+            compiler=facts["compiler"],
+            flags=facts["flags"],
+            models=tuple(name for name in facts["models"].split(",") if name),
+            model=text_or_none("model"),
+            model_sha256=text_or_none("model-sha256"),
+            model_bytes=int(facts["model-bytes"]),
+            arena_bytes=int(facts["arena-bytes"]),
+            arena_capacity_bytes=int(facts["arena-capacity-bytes"]),
+            input_bytes=int(facts["input-bytes"]),
+            output_elements=int(facts["output-elements"]),
+            mode=facts["mode"],
+            cycles=None if facts["cycles"] == "none" else int(facts["cycles"]),
+        )
+    except KeyError as error:
+        raise GarbledReply(f"`info` lacks {error}: another version of the firmware, or a lost line.") from None
+    except ValueError as error:
+        raise GarbledReply(f"`info` holds a wrong number: {error}. Check the line, then try again.") from None

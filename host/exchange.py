@@ -1,0 +1,264 @@
+"""One command, one reply: reads lines off a link, knows where a reply ends and whether it is the right one's.
+
+A reply ends with `m-ready`. After anything but a reply that was accepted, the stream is brought back in step before the
+next command: every firmware echoes a command it does not know, so a made-up command with a number in it has an answer
+that no older one can be mistaken for.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+from host.errors import DeviceError, DeviceRefused, DeviceReset, GarbledReply, LinkTimeout
+from host.link import Link
+from host.wire import codec
+
+# What a device may send at most: the longest honest line is m-results or the flags in `info`, under 1000 characters.
+MAX_LINE_BYTES = 4096
+MAX_REPLY_LINES = 512
+MAX_STALE_LINES = 8192  # more than `db print` of the largest input
+RESYNC_ATTEMPTS = 3
+RESYNC_ATTEMPT_S = 1.0
+RESYNC_QUIET_S = 0.25  # after the end of a reply that was not ours
+
+_READY = b"m-ready"
+_INIT_DONE = b"m-init-done"
+_HINTS = {
+    "unknown_command": "This firmware does not have it.",
+    "oversize": "Does the model on the device take inputs of this size?",
+    "input_size": "The input is not one of the active model's.",
+    "model_unknown": "Build and flash an image that has it: host build BOARD, host flash BOARD.",
+    "model_refused": "The engine on the device cannot run it.",
+    "model_none": "Select a model first.",
+    "overrun": "The line is faster than the device reads: use a lower baud rate.",
+}
+
+
+class Refused(DeviceRefused):
+    """DeviceRefused, with what the device said for a program: `kind` is the error's name in wire.toml, or ""."""
+
+    def __init__(self, message: str, error: codec.Error) -> None:
+        """`message` is for a person."""
+        super().__init__(message)
+        self.kind = error.kind
+        self.text = error.text
+
+
+class Transcript:
+    """log.jsonl: every line sent and received, and notes, with seconds since the start. A context manager."""
+
+    def __init__(self, path: Path) -> None:
+        """Create the file."""
+        self._file = path.open("w", encoding="utf-8")
+        self._start = time.monotonic()
+
+    def add(self, direction: Literal["tx", "rx", "note"], line: str) -> None:
+        """One line; on disk when this returns, as far as we are concerned."""
+        seconds = round(time.monotonic() - self._start, 6)
+        self._file.write(json.dumps({"t": seconds, "dir": direction, "line": line}) + "\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file. May be called twice."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        """The transcript itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close it."""
+        self.close()
+
+
+class Exchange:
+    """Asks a device and collects its replies. Owns the link."""
+
+    def __init__(self, link: Link, transcript: Transcript | None, timeout_s: float) -> None:
+        """timeout_s: how long the device may take for one line."""
+        self._link = link
+        self._transcript = transcript
+        self._timeout_s = timeout_s
+        self._buffer = bytearray()
+        self._in_step = True
+        self._resyncs = 0
+        self._understood = False
+        self._heard = False
+
+    def ask(self, command: bytes, timeout_s: float | None = None) -> list[codec.Reply]:
+        """Send `command` and return its reply, without the `m-ready`.
+
+        The reply counts as wrong until `accept` is called. Raises Refused, GarbledReply, DeviceReset, LinkTimeout,
+        LinkError.
+        """
+        self._drop_stale()
+        if not self._in_step:
+            self.resync()
+        self._in_step = False
+        self._send(command)
+        return self._reply(_label(command), self._timeout_s if timeout_s is None else timeout_s)
+
+    def accept(self) -> None:
+        """The last reply was what its command answers: the stream is in step."""
+        self._in_step = True
+        self._understood = True
+
+    def resync(self, *, attempts: int = RESYNC_ATTEMPTS, after_boot: bool = False) -> None:
+        """Skip everything that older commands left behind; each attempt waits RESYNC_ATTEMPT_S at most.
+
+        Raises LinkTimeout when the device does not answer, DeviceReset when it has started again in the meantime,
+        unless `after_boot`.
+        """
+        reset = False
+        for _ in range(attempts):
+            self._resyncs += 1
+            token = f"sync{self._resyncs:04}"
+            self.note(f"finding the end of older replies with {token!r}")
+            self._send(f"{token}%".encode())
+            found, banner = self._skip_to(f"e-[Unknown command: {token}]".encode(), RESYNC_ATTEMPT_S)
+            reset = reset or banner
+            if found:
+                break
+        else:
+            raise LinkTimeout(self._no_answer(f"to {attempts} questions, {RESYNC_ATTEMPT_S:.0f} s each"))
+        self.accept()
+        if reset and not after_boot:
+            raise _was_reset("since the last command")
+
+    def skip_banner(self, timeout_s: float) -> None:
+        """Take in what a device prints when it starts, if it does so within `timeout_s`; other lines are dropped."""
+        self._skip_to(_INIT_DONE, timeout_s)
+
+    def note(self, text: str) -> None:
+        """Say something in the transcript."""
+        if self._transcript:
+            self._transcript.add("note", text)
+
+    def close(self) -> None:
+        """Close the link."""
+        self._link.close()
+
+    def _send(self, command: bytes) -> None:
+        if self._transcript:
+            self._transcript.add("tx", command.decode("latin-1"))
+        self._link.write(command)
+
+    def _line(self, deadline: float) -> bytes:
+        """The next line, its end removed. Raises LinkTimeout when there is none by then, GarbledReply when too long."""
+        searched = 0
+        while (end := self._buffer.find(b"\n", searched)) < 0:
+            if len(self._buffer) > MAX_LINE_BYTES:
+                self._buffer.clear()
+                raise GarbledReply(f"a line of more than {MAX_LINE_BYTES} bytes: is this an MLPerf Tiny device?")
+            searched = len(self._buffer)
+            left_s = deadline - time.monotonic()
+            data = self._link.read(left_s) if left_s > 0 else b""
+            if not data:
+                raise LinkTimeout("no line")
+            self._buffer += data
+            self._heard = True
+        line = bytes(self._buffer[:end]).rstrip(b"\r")
+        del self._buffer[: end + 1]
+        if self._transcript:
+            self._transcript.add("rx", line.decode("latin-1"))
+        return line
+
+    def _reply(self, label: str, timeout_s: float) -> list[codec.Reply]:
+        """Read on to `m-ready`, whatever comes, and only then complain: the next command finds a clean line."""
+        replies: list[codec.Reply] = []
+        wrong: DeviceError | None = None
+        for _ in range(MAX_REPLY_LINES):
+            try:
+                reply = codec.decode(self._line(time.monotonic() + timeout_s))
+            except LinkTimeout:
+                raise LinkTimeout(self._no_answer(f"to {label!r} within {timeout_s:g} s")) from wrong
+            except GarbledReply as error:
+                wrong = wrong or GarbledReply(f"in the reply to {label!r}: {error}")
+                continue
+            fault = _fault(reply, label)
+            if isinstance(fault, DeviceReset) or wrong is None:  # else the first one wins
+                wrong = fault
+            if isinstance(reply, codec.Ready):
+                if wrong:
+                    raise wrong
+                return replies
+            if not isinstance(reply, codec.Unknown):
+                replies.append(reply)
+        raise GarbledReply(
+            f"more than {MAX_REPLY_LINES} lines in the reply to {label!r}: is this an MLPerf Tiny device?"
+        )
+
+    def _drop_stale(self) -> None:
+        """Forget what came unasked; a banner among it means that the device has forgotten everything."""
+        stale = bytes(self._buffer) + self._link.read(0.0)
+        self._buffer.clear()
+        if not stale:
+            return
+        self.note(f"dropped what came unasked: {stale[:MAX_LINE_BYTES]!r}")
+        self._in_step = False
+        if _INIT_DONE in stale:
+            raise _was_reset("since the last command")
+
+    def _skip_to(self, wanted: bytes, timeout_s: float) -> tuple[bool, bool]:
+        """Read up to the reply that holds the line `wanted`, its `m-ready` included.
+
+        Returns whether it came in time, and whether a banner did before it was complete.
+        """
+        found = banner = False
+        deadline = time.monotonic() + timeout_s
+        for _ in range(MAX_STALE_LINES):
+            try:
+                line = self._line(deadline)
+            except LinkTimeout:
+                break
+            except GarbledReply:
+                continue
+            banner = banner or _INIT_DONE in line
+            if line == wanted:
+                found = True
+            elif _READY in line:
+                if found:
+                    return True, banner
+                deadline = min(deadline, time.monotonic() + RESYNC_QUIET_S)
+        return False, banner
+
+    def _no_answer(self, what: str) -> str:
+        if self._understood:
+            advice = "it has answered before: does it hang, is it still busy, was it unplugged? Reset it and try again."
+        elif self._heard:
+            advice = "bytes come, but not the protocol's: is it the right port, right baud, an MLPerf Tiny firmware?"
+        else:
+            advice = "is the board powered, is it the right port, right baud?"
+        return f"{self._link.name}: no answer {what}: {advice}"
+
+
+def _fault(reply: codec.Reply, label: str) -> DeviceError | None:
+    """Why this line cannot be part of a good reply; None when it can."""
+    match reply:
+        case codec.InitDone():
+            return _was_reset(f"during {label!r}")
+        case codec.Error():
+            hint = _HINTS.get(reply.kind, "Check the line, then try again.")
+            return Refused(f"the device refused {label!r}: e-[{reply.text}]. {hint}", reply)
+        case codec.Ready(rest) if rest:
+            return GarbledReply(f"in the reply to {label!r}: {rest!r} and m-ready run into one line: check the line.")
+        case codec.Unknown(text) if text:
+            return GarbledReply(f"in the reply to {label!r}: {text!r} is no line of the protocol: check the line.")
+    return None
+
+
+def _was_reset(when: str) -> DeviceReset:
+    return DeviceReset(
+        f"the device started again {when}: its model, mode and input are gone. Check its power supply, then start over."
+    )
+
+
+def _label(command: bytes) -> str:
+    text = command.decode("latin-1").removesuffix("%")
+    return text if len(text) <= 40 else f"{text[:12]}... ({len(text)} characters)"
