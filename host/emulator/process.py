@@ -9,7 +9,9 @@ The kernel means the *thread* that started the child: start emulators from a thr
 
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -21,6 +23,8 @@ from host.errors import SetupError
 
 STOP_GRACE_S = 2.0
 STDERR_TAIL_BYTES = 2000
+
+_PR_SET_PDEATHSIG = 1
 
 # argv: parent's pid, program, its arguments. A parent that died before prctl() took effect is seen by getppid().
 _TIED = (
@@ -96,6 +100,14 @@ class Child:
 
     def _said(self) -> str:
         return self.stderr() or "nothing"
+
+
+def end_with_parent() -> None:
+    """From now on this process gets SIGTERM when the one that started it dies."""
+    parent = os.getppid()
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
+    if os.getppid() != parent:
+        raise SystemExit(1)  # it died just now, before the kernel knew
 
 
 def _spawn(
