@@ -10,11 +10,17 @@ from rich.table import Table
 from host.results.schema import Result, Run
 
 NONE = "-"
-MARK = {
-    "emulated": "EMULATED: counted in instructions, not timed on silicon",
-    "replayed": "REPLAYED from a recording",
-    "measured": "measured on a board",
-}
+PLAIN_WIDTH = 200
+
+
+def _mark(result: Result) -> str:
+    if result.provenance == "measured":
+        return "measured on the board"
+    if result.provenance == "replayed":
+        return "REPLAYED from a recording"
+    if result.board.clock_hz is None:
+        return "EMULATED by a process on this machine: its times say nothing of a microcontroller"
+    return "EMULATED: time is instructions at one per cycle, not silicon"
 
 
 def _latency(run: Run) -> str:
@@ -37,47 +43,55 @@ def _accuracy(run: Run) -> str:
     correct = round(run.accuracy.value * run.accuracy.n)
     text = f"{run.accuracy.metric} {run.accuracy.value:.1%} ({correct} of {run.accuracy.n})"
     if run.accuracy.target is None:
-        return text + ", not the whole official set"
-    return text + f", target {run.accuracy.target:.0%} {'met' if run.accuracy.met else 'MISSED'}"
+        return text + "\nnot the whole official set, no target"
+    return text + f"\ntarget {run.accuracy.target:.0%} {'met' if run.accuracy.met else 'MISSED'}"
+
+
+def _sources(run: Run) -> str:
+    return f"{run.task}: {run.model.name} ({run.model.source}) on {run.dataset.n} inputs ({run.dataset.source})"
 
 
 def _verdict(run: Run) -> str:
-    return f"{run.rules}, {'valid' if run.valid else 'INVALID: ' + '; '.join(run.reasons)}"
+    return f"{run.rules}\n" + ("valid" if run.valid else "INVALID: " + "; ".join(run.reasons))
+
+
+def heading(result: Result) -> str:
+    """Which board the numbers are from and what they are worth, in one line."""
+    clock = f" at {result.board.clock_hz / 1e6:g} MHz" if result.board.clock_hz else ""
+    return f"{result.board.name} ({result.board.core}{clock}), {_mark(result)}"
 
 
 def result_table(result: Result) -> Table:
     """One row per run; columns that no run fills are left out."""
-    clock = f" at {result.board.clock_hz / 1e6:g} MHz" if result.board.clock_hz else ""
-    emulated = result.provenance == "emulated"
-    table = Table(
-        title=f"{result.board.name} ({result.board.core}{clock}), {MARK[result.provenance]}",
-        title_justify="left",
-        caption=f"engine {result.firmware.engine or 'unknown'}, {result.firmware.compiler or 'unknown compiler'}",
-        caption_justify="left",
-    )
-    unit = "emulated ms" if emulated else "ms"
+    emulated = "emulated " if result.provenance == "emulated" else ""
+    table = Table()
     columns: list[tuple[str, JustifyMethod, Callable[[Run], str]]] = [
         ("task", "left", lambda run: run.task),
-        (f"latency, {unit}", "right", _latency),
-        (f"inferences per {'emulated ' if emulated else ''}s", "right", _throughput),
-        ("instructions per inference", "right", _instructions),
+        (f"latency,\n{emulated}ms", "right", _latency),
+        (f"inferences per\n{emulated}s", "right", _throughput),
+        ("instructions\nper inference", "right", _instructions),
         ("accuracy", "left", _accuracy),
-        ("arena, bytes", "right", lambda run: NONE if run.model.arena_bytes is None else f"{run.model.arena_bytes:,}"),
+        ("arena,\nbytes", "right", lambda run: NONE if run.model.arena_bytes is None else f"{run.model.arena_bytes:,}"),
         ("rules", "left", _verdict),
-        ("model", "left", lambda run: f"{run.model.name} ({run.model.source})"),
-        ("inputs", "left", lambda run: f"{run.dataset.n} of {run.dataset.source}"),
     ]
     shown = [column for column in columns if any(column[2](run) != NONE for run in result.runs)]
     for title, justify, _ in shown:
-        table.add_column(title, justify=justify, overflow="fold")
+        # A number is never broken over two lines, however narrow the terminal.
+        table.add_column(title, justify=justify, overflow="fold", no_wrap=justify == "right")
     for run in result.runs:
         table.add_row(*(cell(run) for _, _, cell in shown))
     return table
 
 
-def print_result(result: Result) -> None:
-    """Print the table to stdout, at full width where nobody looks at it in a terminal."""
-    console = Console()
+def print_result(result: Result, console: Console | None = None) -> None:
+    """Print heading, table, models and data to stdout, at full width where nobody looks at it in a terminal."""
+    console = console or Console()
     if not console.is_terminal:
-        console = Console(width=200)
-    console.print(result_table(result))
+        console.width = max(console.width, PLAIN_WIDTH)
+    for part in (
+        heading(result),
+        result_table(result),
+        *map(_sources, result.runs),
+        f"engine {result.firmware.engine or 'unknown'}, {result.firmware.compiler or 'unknown compiler'}",
+    ):
+        console.print(part, highlight=False, markup=False)
