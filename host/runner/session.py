@@ -13,7 +13,7 @@ import msgspec
 
 from host import catalog
 from host.device import Transcript
-from host.errors import HashMismatch, HostError, SetupError, UsageError
+from host.errors import HostError, NotAvailable, SetupError, UsageError
 from host.report.progress import Reporter
 from host.results import record, schema
 from host.runner.accuracy import run_accuracy, score
@@ -63,11 +63,10 @@ def find_workloads(tasks: Sequence[str], reporter: Reporter) -> tuple[list[Workl
     found, skipped = [], []
     for task in dict.fromkeys(tasks or known):
         try:
-            model = catalog.model_for(task, progress=reporter.update)
-            dataset = catalog.dataset_for(task, progress=reporter.update)
-        except SetupError as error:
-            # A damaged file is never passed over in silence, wanted by name or not.
-            if tasks or isinstance(error, HashMismatch):
+            model = catalog.model_for(task, progress=reporter.update, note=reporter.note)
+            dataset = catalog.dataset_for(task, progress=reporter.update, note=reporter.note)
+        except NotAvailable as error:
+            if tasks:
                 raise
             skipped.append(f"{task} left out: {error}")
             continue
