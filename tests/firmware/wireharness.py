@@ -1,4 +1,4 @@
-"""wire_harness.c as a `host.link.Link`: the firmware's core in a process, under address and undefined-behaviour sanitizers."""
+"""wire_harness.c as a `host.link.Link`: the firmware core in a process, under address and UB sanitizers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Self
 from host.errors import LinkError
 
 PROJECT = Path(__file__).resolve().parents[2]
-WARNINGS = "-Wall -Wextra -pedantic -Wconversion -Wundef -Wmissing-prototypes -Werror".split()
+WARNINGS = ["-Wall", "-Wextra", "-pedantic", "-Wconversion", "-Wundef", "-Wmissing-prototypes", "-Werror"]
 INCLUDES = [f"-I{PROJECT / 'firmware' / folder}" for folder in ("core", "engine", "boards")]
 CORE = sorted((PROJECT / "firmware" / "core").glob("*.c"))
 IMAGES = {"normal": [], "empty": ["-DNO_MODELS"], "refused": ["-DFIRST_REFUSED"]}
