@@ -9,13 +9,13 @@ not a microsecond of silicon.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
 from host.errors import ResultInvalid
 
-SCHEMA = "tinyjoule.result/1"
+SCHEMA: Final = "tinyjoule.result/1"
 
 Provenance = Literal["measured", "emulated", "replayed"]
 Mode = Literal["performance", "accuracy", "energy"]
@@ -32,7 +32,7 @@ class _Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     pass
 
 
-class BoardInfo(_Record):
+class BoardInfo(_Record, frozen=True):
     """What ran the model. `clock_hz` is null where a clock means nothing (the firmware as a host process)."""
 
     name: str
@@ -40,7 +40,7 @@ class BoardInfo(_Record):
     clock_hz: Positive | None
 
 
-class FirmwareInfo(_Record):
+class FirmwareInfo(_Record, frozen=True):
     """As the device tells it; null where a stock firmware has no way to tell. `sha256` is of the ELF file."""
 
     version: str | None
@@ -50,7 +50,7 @@ class FirmwareInfo(_Record):
     sha256: Sha256 | None
 
 
-class HostInfo(_Record):
+class HostInfo(_Record, frozen=True):
     """What drove the board."""
 
     version: str
@@ -58,7 +58,7 @@ class HostInfo(_Record):
     platform: str
 
 
-class ModelInfo(_Record):
+class ModelInfo(_Record, frozen=True):
     """The model on the board. `sha256` and `arena_bytes` are null on a stock firmware, which cannot tell."""
 
     name: str
@@ -67,7 +67,7 @@ class ModelInfo(_Record):
     arena_bytes: Positive | None
 
 
-class DatasetInfo(_Record):
+class DatasetInfo(_Record, frozen=True):
     """The inputs: `sha256` over all of the set's wire bytes in order, `n` how many were used."""
 
     name: str
@@ -76,7 +76,7 @@ class DatasetInfo(_Record):
     n: Positive
 
 
-class Window(_Record):
+class Window(_Record, frozen=True):
     """`inferences` runs on one input between two clock reads of the device."""
 
     input: str
@@ -84,7 +84,7 @@ class Window(_Record):
     duration_us: Positive
 
 
-class Latency(_Record):
+class Latency(_Record, frozen=True):
     """Per inference, over the windows."""
 
     median: NonNegative
@@ -93,7 +93,7 @@ class Latency(_Record):
     unit: str
 
 
-class Accuracy(_Record):
+class Accuracy(_Record, frozen=True):
     """`target` and `met` are null unless the whole official set was used: nothing else may be compared with it."""
 
     metric: Literal["top1", "auc"]
@@ -103,7 +103,7 @@ class Accuracy(_Record):
     met: bool | None
 
 
-class Run(_Record):
+class Run(_Record, frozen=True):
     """One task in one mode."""
 
     task: str
@@ -121,7 +121,7 @@ class Run(_Record):
     energy_uj: None = None
 
 
-class Result(_Record):
+class Result(_Record, frozen=True):
     """One result folder."""
 
     schema: Literal["tinyjoule.result/1"]

@@ -15,6 +15,7 @@ from host.errors import DeviceError, UsageError
 from host.link import open_link
 from host.report.progress import Reporter
 from host.results import schema
+from host.wire.spec import spec
 
 DEFAULT_BOARD = "mps2_an386"
 
@@ -55,7 +56,7 @@ def open_target(
             running = stack.enter_context(emulator.start(image, timed=timed))
             url, take_counts = running.url, running.take_instruction_counts
         assert url is not None  # noqa: S101 - one of the two branches above set it
-        link = open_link(url, board.baud if board else boards.DEFAULT_BAUD)
+        link = open_link(url, board.baud if board else spec().limits.baud)
         device = stack.enter_context(Device(link, transcript=transcript))
         device.wait_boot()
         info = device.info()
