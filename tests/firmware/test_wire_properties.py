@@ -236,7 +236,7 @@ def test_overrun_anywhere_drops_line_and_load(harness: Harness, data: bytes, at:
 
 
 # What the board sees from the last line before the window to the first one after it.
-WINDOWS = {"performance": r"fyc(r+)cy", "energy": r"f_ccc*\^yc(r+)cy_ccc*\^", "both": r"f_ccc*\^yc(r+)cy_ccc*\^"}
+WINDOWS = {"performance": r"fyc(r+)cy", "energy": r"f_ccc\^yc(r+)cy_ccc\^", "both": r"f_ccc\^yc(r+)cy_ccc\^"}
 
 
 @pytest.mark.parametrize("mode", WINDOWS)
@@ -259,7 +259,7 @@ def test_order_of_events_in_a_measurement(harness: Harness, mode: str, runs: int
 def test_pulse_of_timestamp(harness: Harness) -> None:
     harness.boot()
     assert re.fullmatch(r"w+", harness.ask(b"mode energy%")[1])
-    assert re.fullmatch(r"c_ccc*\^w", harness.ask(b"timestamp%")[1])
+    assert re.fullmatch(r"c_ccc\^w", harness.ask(b"timestamp%")[1])
 
 
 def test_cycles_are_told_only_while_32_bits_hold_them(harness: Harness) -> None:
