@@ -20,7 +20,7 @@ from host.paths import PROJECT_DIR
 
 BUILD_DIR = PROJECT_DIR / ".pio" / "build"
 
-__all__ = ["EmbeddedModel", "Image", "build", "last_image"]
+__all__ = ["EmbeddedModel", "Image", "build", "build_lock", "last_image"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def build(board: Board, *, verbose: bool = False) -> Image:
     command = [sys.executable, "-m", "platformio", "run", "-e", board.name]
     if verbose:
         command.append("-v")
-    with _lock():
+    with build_lock():
         result = subprocess.run(
             command,
             cwd=PROJECT_DIR,
@@ -90,8 +90,8 @@ def last_image(board: Board) -> Image | None:
 
 
 @contextlib.contextmanager
-def _lock() -> Iterator[None]:
-    # Two builds in one folder would read each other's half-written objects.
+def build_lock() -> Iterator[None]:
+    """One build at a time: two in one folder would read each other's half-written objects."""
     BUILD_DIR.mkdir(parents=True, exist_ok=True)
     with (BUILD_DIR.parent / "tinyjoule.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

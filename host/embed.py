@@ -22,7 +22,15 @@ FLAGS_CAPACITY = 400
 """Longest flags text; `info` sends it in one line."""
 
 _SOURCE_SUFFIXES = {".c", ".h", ".S", ".ld", ".cc", ".cpp"}
-_IRRELEVANT_PREFIXES = ("-W", "-g", "-pedantic", "-ffile-prefix-map", "-fstack-usage", "-fdiagnostics")
+_IRRELEVANT_PREFIXES = (
+    "-W",
+    "-g",
+    "-pedantic",
+    "-ffile-prefix-map",
+    "-fstack-usage",
+    "-fdiagnostics",
+    "-DTJ_BOARD_NAME",
+)
 
 Warn = Callable[[str], None]
 
@@ -52,7 +60,7 @@ class BuildInfo:
 
 
 def shaping_flags(flags: Iterable[str]) -> str:
-    """The flags that shape the code, in one line: no warnings, no debug information, no paths."""
+    """The flags that shape the code, in one line: no warnings, debug information, paths or names."""
     return " ".join(flag for flag in flags if not flag.startswith(_IRRELEVANT_PREFIXES))[:FLAGS_CAPACITY]
 
 

@@ -8,10 +8,12 @@ import sys
 from pathlib import Path
 
 from host.boards import Board
+from host.build import build_lock
 from host.errors import SetupError, UsageError
 from host.paths import PROJECT_DIR
 
-PROBE_TIMEOUT_S = 180.0
+TIMEOUT_S = 300.0
+"""For build and load together; a 2 MB flash takes under a minute."""
 
 _NO_PROBE = ("no probe", "open failed", "unable to find", "no available debug probes", "no connected debug probes")
 
@@ -38,19 +40,18 @@ def flash(board: Board) -> None:
     tool = upload_command(board, Path("firmware.elf"))[0]
     command = [sys.executable, "-m", "platformio", "run", "-e", board.name, "-t", "upload"]
     try:
-        result = subprocess.run(
-            command,
-            cwd=PROJECT_DIR,
-            check=False,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=PROBE_TIMEOUT_S,
-        )
+        with build_lock():
+            result = subprocess.run(
+                command,
+                cwd=PROJECT_DIR,
+                check=False,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                timeout=TIMEOUT_S,
+            )
     except subprocess.TimeoutExpired as error:
-        raise SetupError(
-            f"{tool} did not finish within {PROBE_TIMEOUT_S:.0f} s: unplug and replug the board"
-        ) from error
+        raise SetupError(f"{tool} did not finish within {TIMEOUT_S:.0f} s: unplug and replug the board") from error
     if result.returncode == 0:
         return
     if any(text in result.stdout.lower() for text in _NO_PROBE):

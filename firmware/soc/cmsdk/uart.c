@@ -28,8 +28,7 @@ enum {
     BITS_PER_BYTE = 10, /* 8N1 */
 };
 
-static void start_tx(void);
-static struct serial serial = {.start_tx = start_tx};
+static struct serial serial;
 static uint64_t byte_time_us;
 
 /* Give the transmitter the next byte if it has room; its interrupt then asks for the one after it. */
@@ -43,6 +42,7 @@ static void start_tx(void)
 
 void cmsdk_uart_init(uint32_t clock_hz, uint32_t baud)
 {
+    serial.start_tx = start_tx;
     byte_time_us = (1000000u * (uint32_t)BITS_PER_BYTE + baud - 1u) / baud;
     *cortexm_register(BAUDDIV) = (clock_hz + baud / 2u) / baud;
     *cortexm_register(CTRL) = CTRL_TX_ENABLE | CTRL_RX_ENABLE | CTRL_TX_IRQ | CTRL_RX_IRQ;

@@ -10,6 +10,24 @@ static const uint32_t CPACR = 0xE000ED88;
 static const uint32_t CFSR = 0xE000ED28;
 static const uint32_t VTOR = 0xE000ED08;
 
+/* B3.5: the memory protection unit */
+static const uint32_t MPU_TYPE = 0xE000ED90;
+static const uint32_t MPU_CTRL = 0xE000ED94;
+static const uint32_t MPU_RNR = 0xE000ED98;
+static const uint32_t MPU_RBAR = 0xE000ED9C;
+static const uint32_t MPU_RASR = 0xE000EDA0;
+
+enum {
+    MPU_TYPE_REGIONS = 0xFF << 8,
+    MPU_CTRL_ENABLE = 1 << 0,
+    MPU_CTRL_DEFAULT_MAP = 1 << 2, /* what no region covers stays as it is without an MPU */
+    MPU_RASR_ENABLE = 1 << 0,
+    MPU_RASR_SIZE_SHIFT = 1, /* holds log2(bytes) - 1 */
+    MPU_RASR_NO_EXECUTE = 1 << 28,
+
+    GUARD_LOG2_BYTES = 16, /* no frame of ours is 64 KB, so none steps over it; sections.ld checks the alignment */
+};
+
 /* From sections.ld. */
 extern uint32_t __data_start[], __data_end[], __bss_start[], __bss_end[], __stack_base[], __stack_top[];
 extern const uint32_t __data_load[], __vectors[];
@@ -43,6 +61,21 @@ __attribute__((section(".vectors"), used)) static const union {
     {.handler = cortexm_fault},
 };
 
+/* No access to what lies below the stack, the start of RAM: an overflow faults also on a board, or in an emulator, that
+ * ignores such writes. */
+static void guard_stack(void)
+{
+    if ((*cortexm_register(MPU_TYPE) & MPU_TYPE_REGIONS) == 0) {
+        return;
+    }
+    *cortexm_register(MPU_RNR) = 0;
+    *cortexm_register(MPU_RBAR) = (uint32_t)(uintptr_t)__stack_base - (1u << GUARD_LOG2_BYTES);
+    *cortexm_register(MPU_RASR) =
+        MPU_RASR_NO_EXECUTE | (GUARD_LOG2_BYTES - 1) << MPU_RASR_SIZE_SHIFT | MPU_RASR_ENABLE; /* access: none */
+    *cortexm_register(MPU_CTRL) = MPU_CTRL_ENABLE | MPU_CTRL_DEFAULT_MAP;
+    __asm volatile("dsb\n\tisb" : : : "memory");
+}
+
 /* no-tree-loop-distribute-patterns: or gcc would make calls of memcpy and memset of the two loops; they would work,
  * but nothing outside this function should run before memory is set up. */
 __attribute__((optimize("no-tree-loop-distribute-patterns"))) void cortexm_reset(void)
@@ -59,6 +92,7 @@ __attribute__((optimize("no-tree-loop-distribute-patterns"))) void cortexm_reset
     for (uint32_t *word = __bss_start; word < __bss_end; word++) {
         *word = 0;
     }
+    guard_stack();
     (void)main(); /* does not return in this firmware; if it ever does, stop there */
     for (;;) {
         (void)cortexm_irq_mask();
@@ -66,14 +100,19 @@ __attribute__((optimize("no-tree-loop-distribute-patterns"))) void cortexm_reset
     }
 }
 
-/* The stack may be what broke: note where it was, then start afresh at its top. */
+/* The stack may be what broke: with little of it left, go on from its top. Otherwise stay below the frame, so that the
+ * report does not overwrite what it reads. */
 __attribute__((naked)) void cortexm_fault(void)
 {
     __asm volatile("cpsid i\n\t"
                    "mrs r0, msp\n\t"
+                   "ldr r1, =__stack_base\n\t"
+                   "add r1, r1, #512\n\t"
+                   "cmp r0, r1\n\t"
+                   "bhs 1f\n\t"
                    "ldr r1, =__stack_top\n\t"
                    "mov sp, r1\n\t"
-                   "b cortexm_fault_report\n\t");
+                   "1: b cortexm_fault_report\n\t");
 }
 
 static void put_text(const char *text)

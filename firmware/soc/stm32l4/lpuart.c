@@ -34,8 +34,7 @@ enum {
     FAULT_SPIN = 1000000, /* far more than a byte takes */
 };
 
-static void start_tx(void);
-static struct serial serial = {.start_tx = start_tx};
+static struct serial serial;
 
 static void start_tx(void)
 {
@@ -46,6 +45,7 @@ static void start_tx(void)
 
 void stm32l4_lpuart_init(uint32_t baud)
 {
+    serial.start_tx = start_tx;
     stm32l4_modify(RCC_CCIPR, CCIPR_LPUART1, 0);
     stm32l4_clock_enable(RCC_APB1ENR2, RCC_APB1ENR2_LPUART1);
     *cortexm_register(LPUART_CR1) = 0; /* the rest may be written only while it is off */
