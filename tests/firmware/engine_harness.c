@@ -127,10 +127,14 @@ static void serve(const struct request *request)
     free(arena);
 }
 
-int main(void)
+/* With two file names, requests and replies are there: a Cortex-M4 in QEMU has files, but no binary stdin. */
+int main(int argc, char **argv)
 {
     struct request request;
 
+    if (argc == 3 && (freopen(argv[1], "rb", stdin) == NULL || freopen(argv[2], "wb", stdout) == NULL)) {
+        die("cannot open the files");
+    }
     while (fread(&request, sizeof request, 1, stdin) == 1) {
         serve(&request);
     }

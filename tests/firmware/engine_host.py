@@ -8,6 +8,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -15,6 +16,8 @@ ROOT = Path(__file__).resolve().parents[2]
 ENGINE = ROOT / "firmware" / "engine" / "tflite_c"
 WARNINGS = ["-Wall", "-Wextra", "-pedantic", "-Wconversion", "-Wundef", "-Wmissing-prototypes", "-Werror"]
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer", "-g"]
+
+M4_FLAGS = ["-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16", "-O2"]
 
 OK, E_ARGUMENT, E_MODEL, E_UNSUPPORTED, E_ARENA = 0, -1, -2, -3, -4
 ROOMY_ARENA = 512 * 1024
@@ -29,6 +32,28 @@ def build(folder: Path) -> Path:
     return program
 
 
+def build_m4(folder: Path) -> Path:
+    """The same for a Cortex-M4F in QEMU, without sanitizers but as the firmware is compiled."""
+    program = folder / "engine_m4.elf"
+    here = Path(__file__).parent
+    sources = [*sorted(ENGINE.rglob("*.c")), here / "engine_harness.c", here / "engine_m4.c"]
+    command = ["arm-none-eabi-gcc", "-std=c99", *M4_FLAGS, *WARNINGS, "--specs=rdimon.specs"]
+    command += ["-Wl,--section-start=.vectors=0", f"-I{ROOT / 'firmware'}", "-o", str(program), *map(str, sources)]
+    subprocess.run(command, check=True)
+    return program
+
+
+def run_m4(program: Path, requests: Sequence[bytes], runs: Sequence[int], folder: Path) -> list[Answer]:
+    """All requests in one start of QEMU; each request's number of inputs is in `runs`."""
+    asked, said = folder / "requests.bin", folder / "replies.bin"
+    asked.write_bytes(b"".join(requests))
+    semihosting = f"enable=on,target=native,arg=harness,arg={asked},arg={said}"
+    command = ["qemu-system-arm", "-M", "mps2-an386", "-nographic", "-monitor", "none", "-serial", "none"]
+    subprocess.run([*command, "-semihosting-config", semihosting, "-kernel", program], check=True, timeout=300)
+    with said.open("rb") as stream:
+        return [receive(stream, count) for count in runs]
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What one load said, and the raw output bytes of each run."""
@@ -38,6 +63,30 @@ class Answer:
     arena_used: int
     input_bytes: int
     outputs: tuple[bytes, ...]
+
+
+def request(
+    model: bytes, inputs: Sequence[bytes], *, arena: int = ROOMY_ARENA, model_skew: int = 0, arena_skew: int = 0
+) -> bytes:
+    """One request to engine_harness.c: load `model`, run it on each of `inputs` (all of one size)."""
+    size = len(inputs[0]) if inputs else 0
+    header = struct.pack("<6I", len(model), arena, model_skew, arena_skew, len(inputs), size)
+    return b"".join([header, model, *inputs])
+
+
+def receive(stream: IO[bytes], runs: int) -> Answer:
+    """The reply to a request with that many inputs; EOFError if the harness died."""
+
+    def take(count: int) -> bytes:
+        data = stream.read(count)
+        if len(data) != count:
+            raise EOFError
+        return data
+
+    status, text_bytes, arena_used, input_bytes, output_bytes = struct.unpack("<i4I", take(20))
+    text = take(text_bytes).decode("ascii")
+    outputs = tuple(take(output_bytes) for _ in range(runs)) if status == OK else ()
+    return Answer(status, text, arena_used, input_bytes, outputs)
 
 
 class EngineHost:
@@ -63,20 +112,20 @@ class EngineHost:
         arena_skew: int = 0,
         limit_s: float = 60.0,
     ) -> Answer:
-        """Load `model`, run it on each of `inputs` (all of one size)."""
+        """Load `model`, run it on each of `inputs`."""
         if self._process is None:
             self._process = subprocess.Popen(
                 [self._program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
             )
         process = self._process
-        size = len(inputs[0]) if inputs else 0
-        header = struct.pack("<6I", len(model), arena, model_skew, arena_skew, len(inputs), size)
+        data = request(model, inputs, arena=arena, model_skew=model_skew, arena_skew=arena_skew)
         watchdog = threading.Timer(limit_s, process.kill)
         watchdog.start()
-        writer = threading.Thread(target=self._send, args=(process, b"".join([header, model, *inputs])))
+        writer = threading.Thread(target=self._send, args=(process, data))
         writer.start()
         try:
-            return self._receive(process, len(inputs))
+            assert process.stdout is not None
+            return receive(process.stdout, len(inputs))
         except EOFError:
             self._process = None
             process.kill()
@@ -99,22 +148,6 @@ class EngineHost:
             process.stdin.flush()
         except (BrokenPipeError, ValueError):
             return  # the reader tells what happened
-
-    @staticmethod
-    def _receive(process: subprocess.Popen[bytes], runs: int) -> Answer:
-        assert process.stdout is not None
-        stream = process.stdout
-
-        def take(count: int) -> bytes:
-            data = stream.read(count)
-            if len(data) != count:
-                raise EOFError
-            return data
-
-        status, text_bytes, arena_used, input_bytes, output_bytes = struct.unpack("<i4I", take(20))
-        text = take(text_bytes).decode("ascii")
-        outputs = tuple(take(output_bytes) for _ in range(runs)) if status == OK else ()
-        return Answer(status, text, arena_used, input_bytes, outputs)
 
 
 def oracle(model: bytes, inputs: Sequence[np.ndarray]) -> list[bytes]:
