@@ -161,6 +161,37 @@ def test_a_reply_that_comes_too_late_is_never_taken_for_another():
     assert host.name() == "fake"
 
 
+def test_a_late_reply_that_comes_only_when_the_next_command_is_on_its_way():
+    fake = StockDevice()
+    late = iter([b"", b"m-name-dut-[from before]\r\nm-ready\r\n"])
+
+    def device(command):
+        answer = "".join(f"{line}\r\n" for line in [*fake(command), "m-ready"]).encode()
+        held = next(late, None)
+        return b"" if held == b"" else (held or b"") + answer
+
+    host = Device(FakeLink(device))
+    with pytest.raises(LinkTimeout):
+        host.name()
+    assert host.name() == "fake"
+
+
+@pytest.mark.parametrize("line", ["m-warmup-sta", "e-[UART overrun: the command and the load were dropped]"])
+def test_after_an_error_the_input_has_to_be_loaded_again(line):
+    bad = iter([[line]])
+    fake = StockDevice()
+    device = Device(
+        FakeLink(lambda command: next(bad, None) or fake(command) if command == "infer 1 0" else fake(command))
+    )
+    device.load(DATA)
+    with pytest.raises(DeviceError):
+        device.infer(1, 0)
+    with pytest.raises(LoadIncomplete):
+        device.infer(1, 0)
+    device.load(DATA)
+    assert device.infer(1, 0).results == checksum_results(DATA)
+
+
 def test_a_reply_that_comes_twice():
     host = Device(FakeLink(answers(name=["m-name-dut-[a]", "m-ready", "m-name-dut-[b]"])))
     assert host.name() == "a"
