@@ -84,13 +84,13 @@ REFUSED: dict[str, tuple[Model, int, str]] = {
     "zero dimension": (tensor(SOFTMAX, 0, shape=(0, 12)), E_UNSUPPORTED, "tensor 0: dimension 0 is not positive"),
     "rank": (tensor(SOFTMAX, 0, shape=(1,) * 7), E_UNSUPPORTED, "tensor 0: 7 dimensions, at most 6"),
     "variable tensor": (tensor(SOFTMAX, 0, variable=True), E_UNSUPPORTED, "tensor 0: variable or sparse"),
-    "infinite scale": (tensor(SOFTMAX, 0, scales=(float("inf"),)), E_MODEL, "tensor 0: scale 0 is not a number >= 0"),
+    "infinite scale": (tensor(SOFTMAX, 0, scales=(float("inf"),)), E_MODEL, "tensor 0: scale is not a number >= 0"),
     "scale is no number": (
         tensor(SOFTMAX, 0, scales=(float("nan"),)),
         E_MODEL,
-        "tensor 0: scale 0 is not a number >= 0",
+        "tensor 0: scale is not a number >= 0",
     ),
-    "zero point": (tensor(SOFTMAX, 0, zero_point=1 << 40), E_UNSUPPORTED, "tensor 0: zero point 0 out of range"),
+    "zero point": (tensor(SOFTMAX, 0, zero_point=1 << 40), E_MODEL, "tensor 0: zero point over 32 bits"),
     "zero point outside int8": (
         tensor(SOFTMAX, 0, zero_point=128),
         E_MODEL,
@@ -138,6 +138,21 @@ REFUSED: dict[str, tuple[Model, int, str]] = {
         tensor(CONV, 3, scales=(1e-20,)),
         E_UNSUPPORTED,
         "operator 0 CONV_2D: scales of input, weights and output are too far apart",
+    ),
+    "one channel's scale is no number": (
+        tensor(CONV, 1, scales=(0.1, 0.1, float("nan"), 0.1, 0.1)),
+        E_UNSUPPORTED,
+        "operator 0 CONV_2D: scales of input, weights and output are too far apart or none",
+    ),
+    "dilation beyond memory": (
+        gen.conv_2d(Window(size=(1, 32767), channels=5, dilation=(16000, 1))),
+        E_UNSUPPORTED,
+        "operator 0 CONV_2D: dilation over 2 GB of input",
+    ),
+    "many inputs": (
+        operator(SOFTMAX, inputs=(0,) * 65),
+        E_UNSUPPORTED,
+        "operator 0 SOFTMAX: 65 inputs, at most 64",
     ),
     "bias of 8 bits": (tensor(CONV, 2, dtype=np.int8), E_UNSUPPORTED, "operator 0 CONV_2D: bias is INT8, want INT32"),
     "bias for other channels": (

@@ -40,6 +40,8 @@ CONVOLUTIONS = {
     "kernel_over_image": Window(size=(3, 2), taps=(7, 5)),
     "dilation": Window(size=(12, 11), dilation=(2, 3)),
     "dilation_over_image": Window(size=(5, 4), dilation=(3, 3)),
+    "image_between_taps": Window(size=(6, 8), taps=(4, 3), dilation=(7, 1)),
+    "dilation_of_one_tap": Window(taps=(1, 3), dilation=(9, 2)),
     "dilation_valid": Window(size=(13, 12), dilation=(3, 2), padding=VALID, taps=(3, 4)),
     "per_tensor": Window(per_channel=False, activation=RELU),
     "no_bias": Window(bias=False),

@@ -181,34 +181,34 @@ static int read_quantization(struct graph *graph, const struct reader_table *tab
 {
     struct reader *reader = &graph->reader;
     struct reader_table quantization = reader_child(reader, table, TENSOR_QUANTIZATION);
-    struct reader_vector zero_points = reader_list(reader, &quantization, QUANTIZATION_ZERO_POINT, 8);
-    int64_t first = 0;
+    int64_t zero_point = 0;
 
     tensor->scales = reader_list(reader, &quantization, QUANTIZATION_SCALE, 4);
+    tensor->zero_points = reader_list(reader, &quantization, QUANTIZATION_ZERO_POINT, 8);
     tensor->quantized_dimension = reader_i32(reader, &quantization, QUANTIZATION_DIMENSION, 0);
     tensor->scale = 0.0f;
     tensor->zero_point = 0;
     if (reader_i8(reader, &quantization, QUANTIZATION_DETAILS_TYPE, 0) != 0) {
         return fault(graph->error, ENGINE_E_UNSUPPORTED, "tensor %u: custom quantization", tensor->index);
     }
-    for (uint32_t i = 0; i < tensor->scales.count; i++) {
-        if (!scale_holds(reader_item_f32(reader, &tensor->scales, i))) {
-            return fault(graph->error, ENGINE_E_MODEL, "tensor %u: scale %u is not a number >= 0", tensor->index, i);
-        }
+    if (tensor->scales.count == 0) {
+        return ENGINE_OK;
     }
-    for (uint32_t i = 0; i < zero_points.count; i++) {
-        int64_t zero_point = reader_item_i64(reader, &zero_points, i);
-
-        first = i == 0 ? zero_point : first;
-        if (zero_point != first || zero_point < INT32_MIN || zero_point > INT32_MAX) {
-            return fault(graph->error, ENGINE_E_UNSUPPORTED,
-                         "tensor %u: zero point %u out of range or not as the first", tensor->index, i);
-        }
+    tensor->scale = reader_item_f32(reader, &tensor->scales, 0);
+    if (!scale_holds(tensor->scale)) {
+        return fault(graph->error, ENGINE_E_MODEL, "tensor %u: scale is not a number >= 0", tensor->index);
     }
-    if (tensor->scales.count > 0) {
-        tensor->scale = reader_item_f32(reader, &tensor->scales, 0);
-        tensor->zero_point = (int32_t)first;
+    if (tensor->zero_points.count != 0) {
+        zero_point = reader_item_i64(reader, &tensor->zero_points, 0);
     }
+    if (tensor->zero_points.count != 0 && tensor->zero_points.count != tensor->scales.count) {
+        return fault(graph->error, ENGINE_E_MODEL, "tensor %u: %u scales but %u zero points", tensor->index,
+                     tensor->scales.count, tensor->zero_points.count);
+    }
+    if (zero_point < INT32_MIN || zero_point > INT32_MAX) {
+        return fault(graph->error, ENGINE_E_MODEL, "tensor %u: zero point over 32 bits", tensor->index);
+    }
+    tensor->zero_point = (int32_t)zero_point;
     return ENGINE_OK;
 }
 
@@ -278,6 +278,10 @@ int graph_operation(struct graph *graph, uint32_t index, struct operation *opera
     operation->options = reader_child(reader, &table, OPERATOR_OPTIONS);
     if (reader->damaged) {
         return fault(graph->error, ENGINE_E_MODEL, "operator %u: an offset or count points outside the file", index);
+    }
+    if (operation->inputs.count > GRAPH_MAX_OPERANDS) {
+        return fault(graph->error, ENGINE_E_UNSUPPORTED, "operator %u %s: %u inputs, at most %u", index,
+                     operation->name, operation->inputs.count, (uint32_t)GRAPH_MAX_OPERANDS);
     }
     return ENGINE_OK;
 }

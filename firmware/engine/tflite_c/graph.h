@@ -6,7 +6,8 @@
 #include "engine/engine.h"
 #include "reader.h"
 
-enum { GRAPH_MAX_TENSORS = 4096 }; /* keeps planning, quadratic in tensors, short for any file */
+/* They keep loading short for any file: planning is quadratic in tensors, and every input is looked up. */
+enum { GRAPH_MAX_TENSORS = 4096, GRAPH_MAX_OPERANDS = 64 };
 
 struct graph {
     struct reader reader;
@@ -22,17 +23,18 @@ struct tensor {
     int32_t dims[ENGINE_MAX_RANK];
     uint32_t elements, bytes;    /* 1 to INT32_MAX */
     const uint8_t *constant;     /* its `bytes` bytes in the model; NULL: computed while running, lives in the arena */
-    struct reader_vector scales; /* float; one per tensor or one per slice of quantized_dimension; each finite, >= 0 */
+    struct reader_vector scales; /* float; one per tensor or one per slice of quantized_dimension */
+    struct reader_vector zero_points; /* int64; as many as scales, or none */
     int32_t quantized_dimension;
-    float scale;        /* the first, 0 if there are none */
-    int32_t zero_point; /* the first; all others are equal to it */
+    float scale;        /* the first, finite and >= 0; 0 if there are none. The others are not checked yet */
+    int32_t zero_point; /* the first; 0 if there are none. The others are not checked yet */
 };
 
 struct operation {
     uint32_t index;
     int32_t code;                         /* BUILTIN_... */
     const char *name;                     /* "CONV_2D" */
-    struct reader_vector inputs, outputs; /* tensor numbers, int32; not yet checked */
+    struct reader_vector inputs, outputs; /* tensor numbers, int32, not yet checked; few */
     uint8_t options_type;
     struct reader_table options;
 };

@@ -71,19 +71,18 @@ int average_pool_2d_prepare(struct load *load)
     return load_keep(load, &pool.step, sizeof pool);
 }
 
-static int32_t sum_window(const struct average_pool_2d *pool, const struct common_taps *y, const struct common_taps *x,
-                          const int8_t *row)
+/* The sum of one channel; `input` is its first value in the window. */
+static int32_t sum_window(const struct average_pool_2d *pool, int32_t rows, int32_t columns, const int8_t *input)
 {
+    const int32_t channels = pool->channels;
     int32_t sum = 0;
 
-    for (int32_t k = y->first; k < y->end; k++) {
-        const int8_t *in = row;
+    for (int32_t y = 0; y < rows; y++) {
+        const int8_t *row = input + y * pool->x.in * channels;
 
-        for (int32_t left = x->end - x->first; left > 0; left--) {
-            sum += *in;
-            in += pool->channels;
+        for (int32_t x = 0; x < columns; x++) {
+            sum += row[x * channels];
         }
-        row += pool->x.in * pool->channels;
     }
     return sum;
 }
@@ -98,12 +97,14 @@ void average_pool_2d_run(const struct step *step)
 
         for (int32_t ox = 0; ox < pool->x.out; ox++) {
             struct common_taps x = common_taps_at(&pool->x, ox);
-            /* At least 1: with SAME or VALID every window meets the image. */
-            int32_t count = (y.end - y.first) * (x.end - x.first);
+            /* At least 1 each: with SAME or VALID every window meets the image. */
+            int32_t rows = y.end - y.first;
+            int32_t columns = x.end - x.first;
+            int32_t count = rows * columns;
             const int8_t *input = pool->input + (y.from * pool->x.in + x.from) * pool->channels;
 
             for (int32_t c = 0; c < pool->channels; c++) {
-                int32_t sum = sum_window(pool, &y, &x, input + c);
+                int32_t sum = sum_window(pool, rows, columns, input + c);
                 int32_t mean = (sum > 0 ? sum + count / 2 : sum - count / 2) / count;
 
                 *output++ = quantize_to_int8(mean, 0, pool->low, pool->high);

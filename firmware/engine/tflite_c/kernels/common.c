@@ -72,7 +72,7 @@ static int make_axis(struct load *load, int32_t padding, int32_t in, int32_t out
     axis->out = (uint16_t)out;
     axis->taps = (uint16_t)taps;
     axis->stride = (uint16_t)stride;
-    axis->dilation = (uint16_t)dilation;
+    axis->dilation = (uint16_t)(taps > 1 ? dilation : 1);
     axis->pad = (uint16_t)(pad > 0 ? pad / 2 : 0);
     return ENGINE_OK;
 }
@@ -86,6 +86,10 @@ int common_make_axes(struct load *load, const struct common_window *window, cons
     if (status == ENGINE_OK) {
         status = make_axis(load, window->padding, input->dims[2], output->dims[2], window->taps_w, window->stride_w,
                            window->dilation_w, x);
+    }
+    if (status == ENGINE_OK && (uint64_t)y->dilation * x->in * (uint32_t)input->dims[3] > INT32_MAX) {
+        /* Can only be far outside the image, and the step from tap to tap would overflow. */
+        status = load_refuse(load, ENGINE_E_UNSUPPORTED, "dilation over 2 GB of input");
     }
     return status;
 }
@@ -152,8 +156,10 @@ int common_read_weights(struct load *load, int32_t rank, struct tensor *weights)
     if (weights->rank != rank) {
         return load_refuse(load, ENGINE_E_MODEL, "weights have the wrong number of dimensions");
     }
-    if (weights->zero_point != 0) {
-        return load_refuse(load, ENGINE_E_UNSUPPORTED, "weights have a zero point other than 0");
+    for (uint32_t i = 0; i < weights->zero_points.count; i++) {
+        if (reader_item_i64(&load->graph.reader, &weights->zero_points, i) != 0) {
+            return load_refuse(load, ENGINE_E_UNSUPPORTED, "weights have a zero point other than 0");
+        }
     }
     return ENGINE_OK;
 }
@@ -229,7 +235,8 @@ int common_make_output(struct load *load, const struct tensor *input, const stru
         struct quantize_scale scale;
 
         if (!quantize_from_real(real_multiplier(input, output, weight_scale, float_product && count == 1), &scale)) {
-            return load_refuse(load, ENGINE_E_UNSUPPORTED, "scales of input, weights and output are too far apart");
+            return load_refuse(load, ENGINE_E_UNSUPPORTED,
+                               "scales of input, weights and output are too far apart or none");
         }
         if (multipliers != NULL) {
             multipliers[i] = scale.multiplier;

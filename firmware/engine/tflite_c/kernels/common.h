@@ -19,7 +19,8 @@ struct common_axis {
     uint16_t in, out, taps, stride, dilation, pad;
 };
 
-/* Which taps of an axis lie inside the input at one output index: first <= k < end, the first at input index `from`. */
+/* Which taps of an axis lie inside the input at one output index: first <= k < end, the first at input index `from`.
+ * None: all 0. */
 struct common_taps {
     int32_t first, end, from;
 };
@@ -49,6 +50,9 @@ static inline struct common_taps common_taps_at(const struct common_axis *axis, 
         taps.end = room < axis->taps ? room : axis->taps;
     }
     taps.from = origin + taps.first * axis->dilation;
+    if (taps.first >= taps.end) { /* the input lies between two dilated taps */
+        taps.first = taps.end = taps.from = 0;
+    }
     return taps;
 }
 

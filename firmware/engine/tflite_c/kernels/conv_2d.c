@@ -87,26 +87,27 @@ static void run_pixel(const struct conv_2d *conv, const struct common_taps *y, c
                       int8_t *output)
 {
     const int32_t channels = conv->in_channels;
-    const int32_t weight_row = conv->x.taps * channels;
-    const int32_t input_row = conv->y.dilation * conv->x.in * channels;
+    const uint32_t weight_row = (uint32_t)(conv->x.taps * channels);
+    const uint32_t input_row = (uint32_t)(conv->y.dilation * conv->x.in * channels);
     /* Without dilation the taps of a row lie side by side in both input and weights: one long run. */
     const bool together = conv->x.dilation == 1;
     const int32_t run = together ? (x->end - x->first) * channels : channels;
     const int32_t runs = together ? 1 : x->end - x->first;
-    const int8_t *weights = conv->weights + y->first * weight_row + x->first * channels;
     const int8_t *input = conv->input + (y->from * conv->x.in + x->from) * channels;
+    uint32_t weights = (uint32_t)y->first * weight_row + (uint32_t)(x->first * channels);
 
     for (uint32_t c = 0; c < conv->out_channels; c++) {
-        const int8_t *in = input;
-        const int8_t *w = weights;
+        uint32_t in_at = 0;
+        uint32_t w_at = weights;
         int32_t sum = 0;
 
         for (int32_t k = y->first; k < y->end; k++) {
             for (int32_t i = 0; i < runs; i++) {
-                sum += dot(in + i * conv->x.dilation * channels, w + i * channels, run, conv->input_zero_point);
+                sum += dot(input + in_at + i * conv->x.dilation * channels, conv->weights + w_at + i * channels, run,
+                           conv->input_zero_point);
             }
-            in += input_row;
-            w += weight_row;
+            in_at += input_row;
+            w_at += weight_row;
         }
         output[c] = common_requantize(&conv->out, sum, c);
         weights += conv->y.taps * weight_row;

@@ -91,31 +91,29 @@ static void run_pixel(const struct depthwise_conv_2d *conv, const struct common_
     const int32_t in_channels = conv->in_channels;
     const int32_t out_channels = in_channels * conv->depth_multiplier;
     const int32_t input_step = conv->x.dilation * in_channels;
-    const int32_t input_row = conv->y.dilation * conv->x.in * in_channels;
-    const int32_t weight_row = conv->x.taps * out_channels;
+    const uint32_t input_row = (uint32_t)(conv->y.dilation * conv->x.in * in_channels);
+    const uint32_t weight_row = (uint32_t)(conv->x.taps * out_channels);
     const int32_t columns = x->end - x->first;
     const int32_t zero_point = conv->input_zero_point;
-    const int8_t *weights = conv->weights + y->first * weight_row + x->first * out_channels;
+    const int8_t *weights = conv->weights + (uint32_t)y->first * weight_row + x->first * out_channels;
     const int8_t *input = conv->input + (y->from * conv->x.in + x->from) * in_channels;
     uint32_t channel = 0;
 
     for (int32_t c = 0; c < in_channels; c++) {
         for (int32_t m = 0; m < conv->depth_multiplier; m++) {
-            const int8_t *in_row = input + c;
-            const int8_t *w_row = weights + channel;
+            uint32_t in_at = (uint32_t)c;
+            uint32_t w_at = channel;
             int32_t sum = 0;
 
             for (int32_t k = y->first; k < y->end; k++) {
-                const int8_t *in = in_row;
-                const int8_t *w = w_row;
+                const int8_t *in = input + in_at;
+                const int8_t *w = weights + w_at;
 
-                for (int32_t left = columns; left > 0; left--) {
-                    sum += *w * (*in - zero_point);
-                    in += input_step;
-                    w += out_channels;
+                for (int32_t i = 0; i < columns; i++) {
+                    sum += w[i * out_channels] * (in[i * input_step] - zero_point);
                 }
-                in_row += input_row;
-                w_row += weight_row;
+                in_at += input_row;
+                w_at += weight_row;
             }
             output[channel] = common_requantize(&conv->out, sum, channel);
             channel++;
