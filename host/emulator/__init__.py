@@ -26,7 +26,7 @@ class Emulator(Protocol):
         """Exact instructions of each engine_run call since the last take; [] when not counting."""
 
     def diagnosis(self) -> str:
-        """How the board's process ended and what it said, to be added to a LinkError; "" while it runs."""
+        """How the board's process ended and what it said; "" while it runs."""
 
     def reset(self) -> None:
         """Press the reset button. Raises LinkError when the board has ended."""
@@ -40,15 +40,15 @@ class Emulator(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close it."""
+        """Close it. When the line to it broke because it died, the error gets the diagnosis as a note."""
 
 
 def start(image: Image, *, timed: bool) -> Emulator:
     """Start `image` on the emulator its board names.
 
     timed: virtual time, one instruction every 8 ns, and instruction counts (QEMU only); else as fast as it goes.
-    It ends when the calling thread's process does. Raises UsageError for a board without an emulator, SetupError when
-    the emulator is missing or does not start.
+    It ends with the thread that calls this, at the latest. Raises UsageError for a board without an emulator,
+    SetupError when the emulator is missing or does not start.
     """
     if image.board.emulator == "qemu":
         from host.emulator.qemu import Qemu  # noqa: PLC0415

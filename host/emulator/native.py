@@ -75,5 +75,7 @@ class Native:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close it."""
+        """Close it. When the line to it broke because it died, the error says so."""
+        if self._child:
+            self._child.explain(error)
         self.close()

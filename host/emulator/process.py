@@ -9,6 +9,7 @@ The kernel means the *thread* that started the child: start emulators from a thr
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -19,9 +20,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from host.errors import SetupError
+from host.errors import LinkError, LinkTimeout, SetupError
 
 STOP_GRACE_S = 2.0
+DYING_S = 0.5
 STDERR_TAIL_BYTES = 2000
 
 _PR_SET_PDEATHSIG = 1
@@ -86,6 +88,15 @@ class Child:
             return ""
         how = f"was killed by signal {-status}" if status < 0 else f"ended with exit code {status}"
         return f"{self._what} {how}. It said: {self._said()}"
+
+    def explain(self, error: BaseException | None) -> None:
+        """Add the obituary to an error of the line to this program, if it is why the line broke."""
+        if not isinstance(error, LinkError) or isinstance(error, LinkTimeout):
+            return
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(DYING_S)  # its sockets close a little before it is gone
+        if obituary := self.obituary():
+            error.add_note(obituary)
 
     def stop(self) -> None:
         """End it, politely and then not, and reap it. May be called twice."""

@@ -103,7 +103,9 @@ class Qemu:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close it."""
+        """Close it. When the line to it broke because it died, the error says so."""
+        if self._child:
+            self._child.explain(error)
         self.close()
 
     def _start(self, machine: str, elf: Path, folder: Path) -> None:

@@ -9,17 +9,14 @@ import time
 from pathlib import Path
 
 import pytest
-from vectors.replay import dialogues, replay
 
 from host import emulator
 from host.device import Device
-from host.emulator.native import Native
 from host.errors import DeviceError, LinkError, LinkTimeout, SetupError
 from host.link import Fault, FaultyLink, open_link
 from host.link.faulty import random_faults
 
 BOARDS = ["mps2_an386", "native"]
-FOR_ANY_DEVICE = [dialogue for dialogue in dialogues() if dialogue.where == "any"]
 
 
 @pytest.fixture(scope="module")
@@ -95,24 +92,6 @@ def test_the_typed_commands(image, name):
         assert device.timestamp_us() is None
 
 
-@pytest.fixture(scope="module", params=BOARDS)
-def talking(request, image):
-    """A board that has said its banner, and the line to it."""
-    with emulator.start(image(request.param), timed=False) as board:
-        cable = FaultyLink(open_link(board.url, 115200))
-        Device(cable).wait_boot()
-        yield board, cable
-        cable.close()
-
-
-@pytest.mark.parametrize("dialogue", FOR_ANY_DEVICE, ids=str)
-def test_every_dialogue(talking, dialogue):
-    board, link = talking
-    if dialogue.boot and isinstance(board, Native):
-        pytest.skip("the native board has no reset button")
-    replay(dialogue, link, reset=board.reset)
-
-
 def test_reset_between_commands_and_again(qemu):
     device, _ = connect(qemu)
     device.wait_boot()
@@ -147,6 +126,20 @@ def test_a_board_that_is_killed(qemu):
     with pytest.raises(LinkError, match="refused"):
         open_link(qemu.url, 115200)
     device.close()
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_the_error_of_a_broken_line_says_why_the_board_died(image, name):
+    def use_it_to_death():
+        with emulator.start(image(name), timed=False) as board, connect(board)[0] as device:
+            device.wait_boot()
+            os.kill(board.pid, signal.SIGSEGV)
+            wait_for(lambda: device.name() != "tinyjoule")
+
+    with pytest.raises(LinkError) as caught:
+        use_it_to_death()
+    (note,) = caught.value.__notes__
+    assert "signal 11" in note or "SEGV" in note
 
 
 def test_a_client_may_go_and_another_one_come(qemu):
