@@ -13,16 +13,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(_args: argparse.Namespace) -> int:
     """Print the table."""
+    from rich.box import SIMPLE
     from rich.console import Console
     from rich.table import Table
 
     from host.boards import find_boards
 
-    table = Table("board", "core", "clock", "flash", "RAM", "runs", "description")
+    table = Table(box=SIMPLE)
+    for heading in ("board", "core", "clock", "flash", "RAM", "emulated"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("description")
     for board in find_boards().values():
         clock = f"{board.clock_hz / 1e6:g} MHz" if board.clock_hz else "-"
-        runs = "on silicon" if board.emulator is None else f"emulated ({board.emulator})"
-        flash, ram = (f"{size // 1024} KiB" for size in (board.flash_bytes, board.ram_bytes))
-        table.add_row(board.name, board.core, clock, flash, ram, runs, board.description)
+        flash, ram = (f"{size // 1024}K" for size in (board.flash_bytes, board.ram_bytes))
+        table.add_row(board.name, board.core, clock, flash, ram, board.emulator or "no", board.description)
     Console().print(table)
     return 0
