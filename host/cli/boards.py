@@ -13,13 +13,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(_args: argparse.Namespace) -> int:
     """Print the table."""
-    from rich.box import SIMPLE
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
     from host.boards import find_boards
 
-    table = Table(box=SIMPLE)
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for heading in ("board", "core", "clock", "flash", "RAM", "emulated"):
         table.add_column(heading, no_wrap=True)
     table.add_column("description")
