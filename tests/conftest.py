@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from host.build import Image, build
 
 from host.boards import get_board
+from host.build import Image, build
 
 PROJECT = Path(__file__).resolve().parent.parent
 

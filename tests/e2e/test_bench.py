@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
@@ -10,13 +11,16 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pytest
 
 from host.results import record, schema
 
+T = TypeVar("T")
 PROJECT = Path(__file__).resolve().parent.parent.parent
 
 
@@ -112,20 +116,22 @@ def test_without_the_official_hosts_packages_serve(tmp_path: Path) -> None:
     assert run.accuracy.met is None
 
 
-def start_emulator(board: str) -> tuple[subprocess.Popen[str], str]:
-    process = subprocess.Popen(
+@contextlib.contextmanager
+def emulated(board: str) -> Iterator[str]:
+    """The URL of a board that `host emulate` holds."""
+    with subprocess.Popen(
         [sys.executable, "-m", "host", "emulate", board], stdout=subprocess.PIPE, text=True, cwd=PROJECT
-    )
-    assert process.stdout is not None
-    for line in process.stdout:
-        if match := re.search(r"socket://\S+", line):
-            return process, match[0]
-    raise AssertionError("host emulate ended without a URL")
+    ) as process:
+        assert process.stdout is not None
+        try:
+            yield next(match[0] for line in process.stdout if (match := re.search(r"socket://\S+", line)))
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(timeout=20)
 
 
 def test_an_emulated_board_at_a_port_is_still_called_emulated(data_dir: Path, tmp_path: Path) -> None:
-    process, url = start_emulator("native")
-    try:
+    with emulated("native") as url:
         result, _ = bench_ok(tmp_path, "kws01", "--mode", "accuracy", "--inputs", "3", "--port", url)
         assert result.provenance == "emulated"
         assert result.board.name == "native"
@@ -136,9 +142,6 @@ def test_an_emulated_board_at_a_port_is_still_called_emulated(data_dir: Path, tm
         answer, _ = bench(tmp_path, "kws01", "--port", url, "--board", "mps2_an386")
         assert answer.returncode == 1
         assert "native, not mps2_an386" in answer.stderr
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(timeout=20)
 
 
 def test_a_dead_port_says_what_to_do(data_dir: Path, tmp_path: Path) -> None:
@@ -149,24 +152,22 @@ def test_a_dead_port_says_what_to_do(data_dir: Path, tmp_path: Path) -> None:
 
 
 def test_an_interrupted_run_leaves_no_emulator_behind(data_dir: Path, tmp_path: Path) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "host", "bench", "kws01", "--mode", "accuracy", "--out", str(tmp_path)],
-        cwd=PROJECT,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    log = wait_for(lambda: next(tmp_path.glob("*/log.jsonl"), None))
-    wait_for(lambda: log.read_text().count("m-results") >= 3 or None)
-    children = child_processes(process.pid)
-    assert children
-    process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=20) == 130
+    command = [sys.executable, "-m", "host", "bench", "kws01", "--mode", "accuracy", "--out", str(tmp_path)]
+    with subprocess.Popen(command, cwd=PROJECT) as process:
+        log = wait_for(process, lambda: next(tmp_path.glob("*/log.jsonl"), None))
+        wait_for(process, lambda: log.read_text().count("m-results") >= 3 or None)
+        children = child_processes(process.pid)
+        assert children
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=20) == 130
     assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
 
 
-def wait_for(condition, timeout_s: float = 120):  # type: ignore[no-untyped-def]
+def wait_for(process: subprocess.Popen[bytes], condition: Callable[[], T | None], timeout_s: float = 120) -> T:
+    """The condition's value once it has one; the process has to live until then."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
+        assert process.poll() is None, "the process ended too early"
         if (value := condition()) is not None:
             return value
         time.sleep(0.05)
