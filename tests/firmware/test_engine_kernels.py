@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import modelgen as gen
 import numpy as np
 import pytest
@@ -108,6 +111,24 @@ UNITS = {
 @pytest.mark.parametrize("name", UNITS)
 def test_fully_connected(engine: EngineHost, name: str) -> None:
     agree(engine, gen.fully_connected(seed=len(name), **UNITS[name]), runs=24)
+
+
+@pytest.mark.parametrize("make", [gen.fully_connected, gen.conv_2d])
+def test_scales_are_multiplied_in_double(engine: EngineHost, make: Callable[..., Model]) -> None:
+    """Scales whose product is 1/256 in float but a little less in double: halves below 0 then round apart.
+
+    TFLM's sources have had it both ways for FULLY_CONNECTED; the oracle's word is what counts.
+    """
+    product = np.float32(1 / 256)
+    pairs = [(s, product / s) for s in np.linspace(0.01, 0.1, 999, dtype=np.float32)]
+    first, second = next((s, w) for s, w in pairs if s * w == product and float(s) * float(w) < float(product))
+    choices = {"bias": False, "zero_points": (0, 0)}
+    one = Window(size=(1, 1), channels=1, out_channels=1, taps=(1, 1), per_channel=False, **choices)
+    model = make(one) if make is gen.conv_2d else make(1, 1, **choices)
+    model = gen.altered(model, lambda t: replace(t, scales=(float(first),)), 0)
+    model = gen.altered(model, lambda t: replace(t, scales=(float(second),), data=np.ones(t.shape)), 1)
+    model = gen.altered(model, lambda t: replace(t, scales=(1 / 128,)), 3)
+    agree(engine, model, runs=200)
 
 
 ADDS = {

@@ -191,21 +191,8 @@ static int read_bias(struct load *load, int32_t channels, const int32_t **bias)
     return ENGINE_OK;
 }
 
-static double real_multiplier(const struct tensor *input, const struct tensor *output, float weight_scale,
-                              bool float_product)
-{
-    /* Two TFLM functions, two roundings: PopulateConvolutionQuantizationParams, GetQuantizedConvolutionMultipler. */
-    float product = input->scale * weight_scale;
-
-    if (float_product) {
-        return (double)product / (double)output->scale;
-    }
-    return (double)input->scale * (double)weight_scale / (double)output->scale;
-}
-
 int common_make_output(struct load *load, const struct tensor *input, const struct tensor *weights,
-                       const struct tensor *output, int32_t dimension, int32_t activation, bool float_product,
-                       struct common_output *out)
+                       const struct tensor *output, int32_t dimension, int32_t activation, struct common_output *out)
 {
     int32_t channels = weights->dims[dimension];
     uint32_t count = weights->scales.count;
@@ -232,9 +219,10 @@ int common_make_output(struct load *load, const struct tensor *input, const stru
     out->shifts = shifts;
     for (uint32_t i = 0; i < count; i++) {
         float weight_scale = reader_item_f32(&load->graph.reader, &weights->scales, i);
+        double real = (double)input->scale * (double)weight_scale / (double)output->scale;
         struct quantize_scale scale;
 
-        if (!quantize_from_real(real_multiplier(input, output, weight_scale, float_product && count == 1), &scale)) {
+        if (!quantize_from_real(real, &scale)) {
             return load_refuse(load, ENGINE_E_UNSUPPORTED,
                                "scales of input, weights and output are too far apart or none");
         }

@@ -83,10 +83,9 @@ int common_make_axes(struct load *load, const struct common_window *window, cons
 int common_make_range(struct load *load, const struct tensor *output, int32_t activation, int8_t *low, int8_t *high);
 /* Read the weights in input slot 1: a constant int8 tensor of `rank` dimensions, symmetric. */
 int common_read_weights(struct load *load, int32_t rank, struct tensor *weights);
-/* Everything in common_output, for `channels` output channels along the weights' dimension `dimension`; the bias is in
- * input slot 2. float_product: the one scale's product is rounded to float first, as TFLM's FULLY_CONNECTED does. */
+/* Everything in common_output, for the output channels along the weights' dimension `dimension`; the bias is in input
+ * slot 2. */
 int common_make_output(struct load *load, const struct tensor *input, const struct tensor *weights,
-                       const struct tensor *output, int32_t dimension, int32_t activation, bool float_product,
-                       struct common_output *out);
+                       const struct tensor *output, int32_t dimension, int32_t activation, struct common_output *out);
 
 #endif

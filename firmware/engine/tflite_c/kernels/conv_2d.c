@@ -59,8 +59,8 @@ int conv_2d_prepare(struct load *load)
     window.taps_w = weights.dims[2];
     if ((status = common_make_axes(load, &window, &input, &output, &conv.y, &conv.x)) != ENGINE_OK ||
         (status = common_make_output(load, &input, &weights, &output, 0,
-                                     reader_i8(reader, options, OPTION_ACTIVATION, ACTIVATION_NONE), false,
-                                     &conv.out)) != ENGINE_OK) {
+                                     reader_i8(reader, options, OPTION_ACTIVATION, ACTIVATION_NONE), &conv.out)) !=
+            ENGINE_OK) {
         return status;
     }
     conv.input = load_source(load, &input);

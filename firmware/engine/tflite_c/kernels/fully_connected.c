@@ -52,7 +52,7 @@ int fully_connected_prepare(struct load *load)
         (status = common_read_weights(load, 2, &weights)) != ENGINE_OK ||
         (status = check_shapes(load, &input, &weights, &output)) != ENGINE_OK ||
         (status = common_make_output(load, &input, &weights, &output, 0,
-                                     reader_i8(reader, options, OPTION_ACTIVATION, ACTIVATION_NONE), true, &fc.out)) !=
+                                     reader_i8(reader, options, OPTION_ACTIVATION, ACTIVATION_NONE), &fc.out)) !=
             ENGINE_OK) {
         return status;
     }
