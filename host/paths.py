@@ -1,7 +1,8 @@
-"""Where the project is: the firmware, models and data sets are files of a checkout, not of the installed package."""
+"""Where things are: the checkout (firmware, models and data sets are its files, not the package's) and the cache."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from host.errors import SetupError
@@ -19,3 +20,9 @@ def _find_project_dir() -> Path:
 
 PROJECT_DIR: Path = _find_project_dir()
 """Top of the checkout, absolute."""
+
+
+def cache_folder() -> Path:
+    """$XDG_CACHE_HOME/tinyjoule, or ~/.cache/tinyjoule (also when the variable is no absolute path). May not exist."""
+    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return (base if base.is_absolute() else Path.home() / ".cache") / "tinyjoule"

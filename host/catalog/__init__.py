@@ -6,9 +6,10 @@ that ships it or something equivalent. These functions use the catalogue of the 
 
 from __future__ import annotations
 
-from host.catalog.catalog import Catalog, Dataset, Item, ModelFile, cache_folder, data_folders
+from host.catalog.catalog import Catalog, Dataset, Item, ModelFile, data_folders
 from host.catalog.fetch import Progress
 from host.catalog.files import Note
+from host.paths import PROJECT_DIR, cache_folder
 
 __all__ = [
     "Catalog",
@@ -27,8 +28,6 @@ __all__ = [
 
 def default_catalog(*, progress: Progress | None = None, note: Note | None = None) -> Catalog:
     """The project's catalogue with the places the environment names."""
-    from host.paths import PROJECT_DIR  # fails outside a checkout, where Catalog still works
-
     return Catalog(PROJECT_DIR, data=data_folders(), cache=cache_folder(), progress=progress, note=note)
 
 

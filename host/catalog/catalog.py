@@ -93,12 +93,6 @@ def data_folders() -> tuple[Path, ...]:
     return tuple(Path(entry).expanduser() for entry in listed.split(os.pathsep) if entry)
 
 
-def cache_folder() -> Path:
-    """$XDG_CACHE_HOME/tinyjoule, or ~/.cache/tinyjoule (also when the variable is no absolute path)."""
-    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    return (base if base.is_absolute() else Path.home() / ".cache") / "tinyjoule"
-
-
 class Catalog:
     """A catalogue rooted at `root` (with models/ and datasets/ in it)."""
 

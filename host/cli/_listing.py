@@ -14,16 +14,12 @@ def print_listing(columns: Sequence[str], row: Callable[[Catalog, str], Sequence
 
     Columns whose title ends in "bytes" are numbers.
     """
-    from rich.console import Console
-    from rich.table import Table
-
     from host import catalog
     from host.errors import NotAvailable, SetupError
     from host.report.progress import Reporter
+    from host.report.table import listing, stdout_console
 
-    table = Table()
-    for title in columns:
-        table.add_column(title, justify="right" if title.endswith("bytes") else "left", overflow="fold")
+    table = listing(*columns)
     missing: list[str] = []
     wrong: list[str] = []
     with Reporter() as reporter:
@@ -37,9 +33,7 @@ def print_listing(columns: Sequence[str], row: Callable[[Catalog, str], Sequence
             except SetupError as error:
                 wrong.append(str(error))
                 table.add_row(task, "WRONG: see below")
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=200)  # a file or a program reads it: no line is folded
+    console = stdout_console()
     console.print(table)
     for problem in wrong + missing:
         console.print(problem, markup=False, highlight=False, soft_wrap=True)

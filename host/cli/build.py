@@ -15,15 +15,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Build and print sizes, models and where the files are."""
-    from rich.console import Console
     from rich.table import Table
 
     from host.boards import get_board
     from host.build import build
     from host.paths import PROJECT_DIR
+    from host.report.table import stdout_console
 
     board = get_board(args.board)
-    console = Console()
+    console = stdout_console()
     with console.status(f"building {board.name}"):
         image = build(board, verbose=args.verbose)
     flash_bytes = image.sizes["text"] + image.sizes["data"]

@@ -12,18 +12,13 @@ from pathlib import Path
 
 from host.emulator.elf import ArmElf
 from host.errors import SetupError
+from host.paths import cache_folder
 
 FUNCTION = "engine_run"
 _SOURCES = Path(__file__).parent / "plugin"
 _CFLAGS = ("-std=gnu11", "-O2", "-shared", "-fPIC", "-Wall", "-Wextra", "-pedantic", "-Wconversion", "-Werror")
 _COUNT = struct.Struct("=Q")
 _MAX_SITES = 64  # as in count.c
-
-
-def cache_folder() -> Path:
-    """Where this user's caches belong: $XDG_CACHE_HOME or ~/.cache."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "tinyjoule"
 
 
 def build_plugin() -> Path:

@@ -83,11 +83,27 @@ def result_table(result: Result) -> Table:
     return table
 
 
-def print_result(result: Result, console: Console | None = None) -> None:
-    """Print heading, table, models and data to stdout, at full width where nobody looks at it in a terminal."""
-    console = console or Console()
+def stdout_console() -> Console:
+    """Where tables go. A file or a program that reads along gets whole lines, whatever the terminal's width."""
+    console = Console()
     if not console.is_terminal:
         console.width = max(console.width, PLAIN_WIDTH)
+    return console
+
+
+def listing(*titles: str) -> Table:
+    """An empty table for things to choose from: the first column is what a person types next and is never cut."""
+    table = Table()
+    for title in titles:
+        table.add_column(
+            title, justify="right" if title.endswith("bytes") else "left", overflow="fold", no_wrap=title == titles[0]
+        )
+    return table
+
+
+def print_result(result: Result, console: Console | None = None) -> None:
+    """Print heading, table, models and data to stdout, at full width where nobody looks at it in a terminal."""
+    console = console or stdout_console()
     for part in (
         heading(result),
         result_table(result),

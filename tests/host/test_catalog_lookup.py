@@ -3,8 +3,9 @@
 import pytest
 from catalog_kit import INPUTS, LABELS, MODEL, PNGS, TASK, Server, catalog, put, sha, write_dataset, write_model
 
-from host.catalog.catalog import cache_folder, data_folders
+from host.catalog.catalog import data_folders
 from host.errors import HashMismatch, NotAvailable, UsageError
+from host.paths import cache_folder
 
 
 @pytest.fixture(autouse=True)
