@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,7 +19,8 @@ from host.embed import EmbeddedModel
 from host.errors import SetupError
 from host.paths import PROJECT_DIR
 
-BUILD_DIR = PROJECT_DIR / ".pio" / "build"
+# PlatformIO reads the same variable: builds with other models or flags can be kept apart.
+BUILD_DIR = Path(os.environ.get("PLATFORMIO_BUILD_DIR") or PROJECT_DIR / ".pio" / "build").absolute()
 
 __all__ = ["EmbeddedModel", "Image", "build", "build_lock", "last_image"]
 

@@ -94,7 +94,7 @@ def stdout_console() -> Console:
 
 def listing(*titles: str) -> Table:
     """An empty table for things to choose from: the first column is what a person types next and is never cut."""
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for title in titles:
         table.add_column(
             title, justify="right" if title.endswith("bytes") else "left", overflow="fold", no_wrap=title == titles[0]
