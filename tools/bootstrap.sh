@@ -18,7 +18,7 @@ progress() {
     [ -t 1 ] && bar=1 || bar=0
     echo "== $label"
     : >"$log"
-    { "$@" 2>&1 || echo "failed with status $?" >&3; } 3>"$log.failed" | tee "$log" | awk -v bar="$bar" '
+    { "$@" 2>&1 9>&- || echo "failed with status $?" >&9; } 9>"$log.failed" | tee "$log" | awk -v bar="$bar" '
         function draw(p) {
             if (!bar) return
             filled = int(p * 40 / 100)
@@ -58,10 +58,12 @@ if [ -n "$missing" ]; then
     fi
     [ -z "$sudo" ] || sudo -v # ask for the password before a bar is drawn over the question
     progress "updating the list of Debian packages" '{ p = p < 95 ? p + 5 : p }' $sudo apt-get update
-    # Status lines: dlstatus or pmstatus, package, percentage. Download is the first half of the bar.
+    # Status lines: dlstatus or pmstatus, package, percentage; download is the first half of the bar. They need a
+    # descriptor of their own (apt closes stdout for the packages' scripts otherwise), opened behind sudo, which closes it.
     progress "installing$missing" \
         'BEGIN { FS = ":" } $1 == "dlstatus" { p = $3 / 2 } $1 == "pmstatus" { p = 50 + $3 / 2 }' \
-        $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends -o APT::Status-Fd=1 $missing
+        $sudo sh -c 'DEBIAN_FRONTEND=noninteractive exec apt-get install -y --no-install-recommends \
+            -o APT::Status-Fd=8 "$@" 8>&1' sh $missing
 fi
 
 constraints=tools/constraints.txt
