@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import pkgutil
 import signal
 import sys
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from types import FrameType
 from host import __version__
 from host.errors import HostError, UsageError
 
-COMMANDS = ("bench", "emulate", "flash", "build", "boards", "models", "data")
+COMMANDS = tuple(sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")))
 
 
 def build_parser() -> argparse.ArgumentParser:
