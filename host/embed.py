@@ -7,12 +7,12 @@ embeds every model the catalogue can provide. Files are rewritten only when thei
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from host import __version__, catalog
-from host.catalog import ModelFile
+from host.catalog import ModelFile, Note
 from host.errors import HashMismatch, SetupError
 
 CODE_RESERVE_BYTES = 128 * 1024
@@ -31,8 +31,6 @@ _IRRELEVANT_PREFIXES = (
     "-fdiagnostics",
     "-DTJ_BOARD_NAME",
 )
-
-Warn = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +62,17 @@ def shaping_flags(flags: Iterable[str]) -> str:
     return " ".join(flag for flag in flags if not flag.startswith(_IRRELEVANT_PREFIXES))[:FLAGS_CAPACITY]
 
 
-def collect_models(flash_bytes: int, warn: Warn) -> list[ModelFile]:
+def collect_models(flash_bytes: int, warn: Note) -> list[ModelFile]:
     """Every model the catalogue can provide, in its order, as long as they fit; what is left out is told to `warn`.
 
     A file with a wrong hash is no reason to go on without it: HashMismatch goes to the caller.
     """
     free_bytes = flash_bytes - CODE_RESERVE_BYTES
     chosen = []
-    for task in catalog.tasks():
+    known = catalog.default_catalog()
+    for task in known.tasks():
         try:
-            model = catalog.model_for(task)
+            model = known.model_for(task)
             size = model.path.stat().st_size
         except HashMismatch:
             raise
@@ -157,7 +156,7 @@ def _write_if_changed(path: Path, text: str) -> None:
 
 
 def generate(
-    *, board: str, firmware: Path, folder: Path, flash_bytes: int, compiler: str, flags: Sequence[str], warn: Warn
+    *, board: str, firmware: Path, folder: Path, flash_bytes: int, compiler: str, flags: Sequence[str], warn: Note
 ) -> BuildInfo:
     """Write build_info.c and models.S into `folder` (made if need be) and return what they say."""
     models = collect_models(flash_bytes, warn)

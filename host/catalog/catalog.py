@@ -70,7 +70,6 @@ class Dataset:
     target: float
     items: tuple[Item, ...]
     official: bool = False
-    class_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +174,6 @@ class Catalog:
                 target=spec.target,
                 items=items,
                 official=variant.official,
-                class_names=tuple(spec.class_names),
             )
 
         return _first(f"The data set of {task}", spec.variants, take)
@@ -185,7 +183,7 @@ class Catalog:
 
     def _known(self, task: str, kind: str) -> Path:
         if task not in self.tasks():
-            raise UsageError(f"There is no task {task!r}. Known: {', '.join(self.tasks()) or 'none'}.")
+            raise UsageError(f"there is no task {task!r}; known tasks: {', '.join(self.tasks()) or 'none'}")
         return self.root / kind / task
 
     def _labels(self, spec: DatasetSpec, variant: DatasetVariant, *, fetch: bool) -> dict[str, int]:

@@ -1,16 +1,14 @@
-"""Accuracy: every input once, each checked to have arrived whole, scored by the data set's metric."""
+"""Accuracy: every input once, each checked to have arrived whole, scored by top-1."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from host.catalog import Dataset, Item
+from host.catalog import Dataset, Item, Progress
 from host.device import Device
-from host.errors import DeviceError
+from host.errors import DeviceError, UsageError
 from host.results.schema import Accuracy
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +26,17 @@ def first_largest(values: Sequence[float]) -> int:
     return max(range(len(values)), key=lambda index: (values[index], -index))
 
 
-def run_accuracy(
-    device: Device, dataset: Dataset, items: Sequence[Item], read: Callable[[Item], bytes], progress: Progress
-) -> tuple[Row, ...]:
-    """Send each item, run it once and keep what came back. Raises LinkError and DeviceError as the device does."""
+def run_accuracy(device: Device, dataset: Dataset, items: Sequence[Item], progress: Progress) -> tuple[Row, ...]:
+    """Send each item, run it once and keep what came back. Raises LinkError and DeviceError as the device does.
+
+    Raises UsageError for a data set with another metric than top-1, which is all that `score` knows.
+    """
+    if dataset.metric != "top1":
+        raise UsageError(f"{dataset.task}: accuracy by {dataset.metric} arrives later: use --mode performance.")
     rows = []
     for index, item in enumerate(items):
         progress("inputs", index, len(items))
-        device.load(read(item))
+        device.load(item.data)
         outputs = device.infer(1, 0).results
         if len(outputs) != dataset.classes:
             raise DeviceError(

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from host.catalog import Progress
 from host.device import Device
 from host.errors import DeviceError
 from host.results.schema import Latency, Window
@@ -22,8 +23,6 @@ CALIBRATION_MARGIN = 1.05  # aim this much over the minimum, so that jitter does
 # virtual time may run a little ahead of the wall clock.
 CLOCK_SLACK_RATIO = 1.1
 CLOCK_SLACK_US = 100_000
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)

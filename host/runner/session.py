@@ -6,20 +6,21 @@ The session knows nothing of terminals: it reports through a `Reporter` and leav
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from host import catalog
+from host.boards import Board
 from host.device import Transcript
-from host.errors import HostError, NotAvailable, SetupError, UsageError
+from host.errors import HostError, NotAvailable, SetupError
 from host.report.progress import Reporter
 from host.results import record, schema
 from host.runner.accuracy import run_accuracy, score
 from host.runner.performance import run_performance
 from host.runner.rules import RULES, Rules
-from host.runner.target import DEFAULT_BOARD, Target, describe, latency_unit, open_target, select
+from host.runner.target import Target, describe, latency_unit, open_target, select, wanted_board
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,33 +50,31 @@ class Outcome:
 
     folder: Path
     result: schema.Result
-    skipped: list[str] = field(default_factory=list)
 
 
-def find_workloads(tasks: Sequence[str], reporter: Reporter) -> tuple[list[Workload], list[str]]:
+def find_workloads(tasks: Sequence[str], reporter: Reporter) -> list[Workload]:
     """Models and inputs of `tasks`, or of every task in the catalogue when there are none.
 
-    Returns them with the reasons why a task nobody asked for by name is left out. Raises SetupError for one that was.
+    Raises NotAvailable for a task that cannot be had; one that nobody asked for by name is left out, with a note.
     """
-    known = catalog.tasks()
-    if unknown := [task for task in tasks if task not in known]:
-        raise UsageError(f"no task is called {', '.join(unknown)}; there are {', '.join(known)}.")
-    found, skipped = [], []
-    for task in dict.fromkeys(tasks or known):
+    known = catalog.default_catalog(progress=reporter.update, note=reporter.note)
+    for task in tasks:
+        known.model_spec(task)  # an unknown task is told before anything is fetched
+    found = []
+    for task in dict.fromkeys(tasks or known.tasks()):
         try:
-            model = catalog.model_for(task, progress=reporter.update, note=reporter.note)
-            dataset = catalog.dataset_for(task, progress=reporter.update, note=reporter.note)
+            model, dataset = known.model_for(task), known.dataset_for(task)
         except NotAvailable as error:
             if tasks:
                 raise
-            skipped.append(f"{task} left out: {error}")
+            reporter.note(f"{task} left out: {error}")
             continue
         finally:
             reporter.clear()
         found.append(Workload(model, dataset))
     if not found:
-        raise SetupError("no task can run here.\n" + "\n".join(skipped))
-    return found, skipped
+        raise SetupError("no task can run here: the lines above say why.")
+    return found
 
 
 def run_one(target: Target, plan: Plan, work: Workload, folder: Path, reporter: Reporter) -> schema.Run:
@@ -101,7 +100,7 @@ def run_one(target: Target, plan: Plan, work: Workload, folder: Path, reporter: 
     with reporter.scope(run.task) as progress:
         if plan.mode == "performance":
             return _performance(target, rules, run, items, progress)
-        rows = run_accuracy(target.device, dataset, items, catalog.read, progress)
+        rows = run_accuracy(target.device, dataset, items, progress)
     record.write_outputs(folder, run.task, ((row.name, row.label, row.predicted, row.outputs) for row in rows))
     accuracy = score(dataset, rows)
     reasons = _accuracy_reasons(rules, dataset, accuracy)
@@ -119,7 +118,7 @@ def _accuracy_reasons(rules: Rules, dataset: catalog.Dataset, accuracy: schema.A
 def _performance(
     target: Target, rules: Rules, run: schema.Run, items: Sequence[catalog.Item], progress: catalog.Progress
 ) -> schema.Run:
-    inputs = [(item.name, catalog.read(item)) for item in items]
+    inputs = [(item.name, item.data) for item in items]
     performance = run_performance(target.device, inputs, rules, target.take_counts, progress)
     return msgspec.structs.replace(
         run,
@@ -134,21 +133,22 @@ def _performance(
 
 def run_session(plan: Plan, reporter: Reporter) -> Outcome:
     """Run the plan. What was recorded before a failure stays in the folder, which the error then names."""
-    works, skipped = find_workloads(plan.tasks, reporter)
-    for reason in skipped:
-        reporter.note(reason)
-    folder = record.create_folder(plan.out, f"{plan.board or (DEFAULT_BOARD if not plan.port else 'port')}-{plan.mode}")
+    board = wanted_board(plan.board, plan.port)
+    works = find_workloads(plan.tasks, reporter)
+    folder = record.create_folder(plan.out, f"{board.name if board else 'port'}-{plan.mode}")
     try:
-        return Outcome(folder, _run_all(plan, works, folder, reporter), skipped)
+        return Outcome(folder, _run_all(plan, board, works, folder, reporter))
     except HostError as error:
         error.add_note(f"the log up to here, and the records of finished tasks if any: {folder}")
         raise
 
 
-def _run_all(plan: Plan, works: Sequence[Workload], folder: Path, reporter: Reporter) -> schema.Result:
+def _run_all(
+    plan: Plan, board: Board | None, works: Sequence[Workload], folder: Path, reporter: Reporter
+) -> schema.Result:
     with (
         Transcript(folder / record.LOG_FILE) as transcript,
-        open_target(plan.board, plan.port, transcript, reporter, timed=plan.mode == "performance") as target,
+        open_target(board, plan.port, transcript, reporter, timed=plan.mode == "performance") as target,
     ):
         if target.image is not None and target.info is not None and target.image.build_id == target.info.build_id:
             record.copy_file(target.image.map, folder)

@@ -32,31 +32,39 @@ class Target:
     take_counts: Callable[[], list[int]]
 
 
+def wanted_board(name: str | None, port: str | None) -> boards.Board | None:
+    """The board a person means; None for whatever the device at `port` says it is.
+
+    Raises UsageError for an unknown board, and for a real one without a port.
+    """
+    if name is None and port is not None:
+        return None
+    board = boards.get_board(name or DEFAULT_BOARD)
+    if port is None and board.emulator is None:
+        raise UsageError(
+            f"{board.name} is a real board: say where it is with --port, e.g. --port /dev/ttyACM0 "
+            f"(`host flash {board.name}` loads it first)."
+        )
+    return board
+
+
 @contextmanager
 def open_target(
-    board_name: str | None, port: str | None, transcript: Transcript, reporter: Reporter, *, timed: bool
+    board: boards.Board | None, port: str | None, transcript: Transcript, reporter: Reporter, *, timed: bool
 ) -> Iterator[Target]:
-    """A device ready for commands: the one at `port`, or an emulated board made for this session.
+    """A device ready for commands: the one at `port`, or without one `board`, emulated for this session.
 
-    board_name None: the default board, or whatever the device at `port` says it is. timed: emulate with a clock that
-    counts instructions (slower); False where only the outputs matter.
+    timed: emulate with a clock that counts instructions (slower); False where only the outputs matter.
     """
     with ExitStack() as stack:
-        image, take_counts, board, url = None, _no_counts, None, port
-        if board_name or not url:
-            board = boards.get_board(board_name or DEFAULT_BOARD)
-        if board is not None and url is None:
-            if board.emulator is None:
-                raise UsageError(
-                    f"{board.name} is a real board: say where it is with --port, e.g. --port /dev/ttyACM0 "
-                    f"(`host flash {board.name}` loads it first)."
-                )
+        image, take_counts = None, _no_counts
+        if port is None:
+            board = board or boards.get_board(DEFAULT_BOARD)
             with reporter.step(f"building the firmware for {board.name}"):
                 image = build.build(board)
             running = stack.enter_context(emulator.start(image, timed=timed))
-            url, take_counts = running.url, running.take_instruction_counts
-        assert url is not None  # noqa: S101 - one of the two branches above set it
-        link = open_link(url, board.baud if board else spec().limits.baud)
+            port, take_counts = running.url, running.take_instruction_counts
+        link = open_link(port, board.baud if board else spec().limits.baud)
         device = stack.enter_context(Device(link, transcript=transcript))
         device.wait_boot()
         info = device.info()

@@ -17,7 +17,7 @@ import pytest
 from host import embed, toolchain
 from host.boards import find_boards, get_board
 from host.build import BUILD_DIR, Image, build, last_image
-from host.catalog import model_for, tasks
+from host.catalog import default_catalog
 from host.errors import SetupError
 from host.paths import PROJECT_DIR
 
@@ -59,9 +59,9 @@ def test_the_models_are_in_the_image_aligned_and_whole(firmware_image: FirmwareI
     image = firmware_image(name)
     content = image.elf.read_bytes()
     places = symbols(image)
-    assert [model.id for model in image.models] == [task for task in tasks() if _available(task)]
+    assert [model.id for model in image.models] == [task for task in default_catalog().tasks() if _available(task)]
     for index, model in enumerate(image.models):
-        data = model_for(model.id).path.read_bytes()
+        data = default_catalog().model_for(model.id).path.read_bytes()
         assert (len(data), hashlib.sha256(data).hexdigest()) == (model.bytes, model.sha256)
         assert data in content
         assert places[f"model_data_{index}"] % 16 == 0
@@ -69,7 +69,7 @@ def test_the_models_are_in_the_image_aligned_and_whole(firmware_image: FirmwareI
 
 def _available(task: str) -> bool:
     try:
-        model_for(task)
+        default_catalog().model_for(task)
     except SetupError:
         return False
     return True
@@ -158,7 +158,7 @@ def test_a_compiler_that_does_not_run(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_a_model_that_does_not_fit_is_left_out_and_said() -> None:
     said: list[str] = []
     assert embed.collect_models(embed.CODE_RESERVE_BYTES + 1000, said.append) == []
-    assert len(said) == len(tasks())
+    assert len(said) == len(default_catalog().tasks())
     assert all("no room for" in text or "no model for" in text for text in said)
     assert any("no room for" in text for text in said)
 

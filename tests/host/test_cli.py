@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from host import __version__
+from host.cli import COMMANDS
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 
@@ -40,7 +41,7 @@ def test_help_loads_nothing_heavy() -> None:
     assert answer.stdout == "[]\n"
 
 
-@pytest.mark.parametrize("command", ["bench", "emulate", "flash", "build", "boards", "models", "data"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_is_in_the_help_and_has_its_own(command: str) -> None:
     assert f"\n    {command} " in run("--help").stdout
     assert run(command, "--help").returncode == 0
@@ -57,7 +58,7 @@ def test_energy_arrives_later() -> None:
     [
         (("bench", "kws99"), "kws01"),
         (("bench", "--inputs", "0"), "at least 1"),
-        (("bench", "--inputs", "many"), "invalid"),
+        (("bench", "--inputs", "many"), "not 'many'"),
         (("bench", "--board", "teapot"), "mps2_an386"),
         (("bench", "--board", "nucleo_l4r5zi"), "--port"),
         (("nonsense",), "invalid choice"),
@@ -69,3 +70,9 @@ def test_what_makes_no_sense_exits_2_and_says_what_would(words: tuple[str, ...],
     assert answer.returncode == 2
     assert says in answer.stderr
     assert "Traceback" not in answer.stderr
+
+
+@pytest.mark.parametrize("words", [("kws99",), ("--board", "teapot"), ("--board", "nucleo_l4r5zi")])
+def test_what_makes_no_sense_leaves_no_result_folder(words: tuple[str, ...], tmp_path: Path) -> None:
+    assert run("bench", *words, "--out", str(tmp_path / "results")).returncode == 2
+    assert not (tmp_path / "results").exists()

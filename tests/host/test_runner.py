@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from host.device import Device
-from host.errors import DeviceError
+from host.errors import DeviceError, UsageError
 from host.results.schema import Window
 from host.runner import accuracy, performance
 from host.runner.rules import RULES, Rules
@@ -123,6 +123,11 @@ def dataset(official: bool, n: int) -> Any:
 
 def rows(labels: list[int]) -> list[accuracy.Row]:
     return [accuracy.Row(str(i), label, 0, (1.0, 0.0)) for i, label in enumerate(labels)]
+
+
+def test_another_metric_than_top1_is_never_scored_as_top1() -> None:
+    with pytest.raises(UsageError, match="ad01: accuracy by auc"):
+        accuracy.run_accuracy(cast(Device, None), cast(Any, SimpleNamespace(task="ad01", metric="auc")), [], print)
 
 
 def test_only_the_whole_official_set_is_held_against_the_target() -> None:
