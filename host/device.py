@@ -13,18 +13,18 @@ import math
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Self, TypeVar
 
 from host.errors import (
     DeviceError,
+    DeviceRefused,
     DeviceReset,
     GarbledReply,
     LinkTimeout,
     LoadIncomplete,
     UsageError,
 )
-from host.exchange import RESYNC_ATTEMPT_S, Exchange, Refused, Transcript
+from host.exchange import RESYNC_ATTEMPT_S, Exchange, Transcript, lacks
 from host.link import Link
 from host.wire import codec
 
@@ -132,9 +132,8 @@ class Device:
         """What our firmware tells of itself; None when the firmware is another one."""
         try:
             info = self._ask("info", parse=_parse_info)
-        except Refused as error:
-            # The text too: a bit error may have made another unknown command of ours.
-            if error.kind != "unknown_command" or error.text != "Unknown command: info":
+        except DeviceRefused as error:
+            if not lacks(error, "info"):
                 raise
             info = None
         self._has_crc = info is not None
@@ -174,7 +173,7 @@ class Device:
             try:
                 self._load_once(data)
             except (DeviceError, LinkTimeout) as error:
-                permanent = isinstance(error, Refused) and error.kind in _PERMANENT
+                permanent = isinstance(error, DeviceRefused) and error.kind in _PERMANENT
                 if not retries_left or permanent or isinstance(error, DeviceReset):
                     raise
                 self._exchange.note(f"the load failed ({error}); starting it again, {retries_left} tries left")
@@ -210,9 +209,7 @@ class Device:
         """The device itself."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_exc: object) -> None:
         """Close the link."""
         self.close()
 
@@ -251,8 +248,8 @@ class Device:
             return
         try:
             again = self.results()
-        except Refused as error:
-            if error.kind != "unknown_command" or error.text != "Unknown command: results":
+        except DeviceRefused as error:
+            if not lacks(error, "results"):
                 raise
             self._has_results = False
             self._loaded = True

@@ -52,7 +52,13 @@ class DeviceError(HostError):
 
 
 class DeviceRefused(DeviceError):
-    """The device answered with an `e-` line."""
+    """The device answered with an `e-` line: `text` is what it says, `kind` its name in wire.toml ("" if not there)."""
+
+    def __init__(self, message: str, *, kind: str = "", text: str = "") -> None:
+        """`message` is for a person."""
+        super().__init__(message)
+        self.kind = kind
+        self.text = text
 
 
 class LoadIncomplete(DeviceError):

@@ -10,12 +10,12 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from types import TracebackType
 from typing import Literal, Self
 
 from host.errors import DeviceError, DeviceRefused, DeviceReset, GarbledReply, LinkTimeout
 from host.link import Link
 from host.wire import codec
+from host.wire.spec import spec
 
 # What a device may send at most: the longest honest line is m-results or the flags in `info`, under 1000 characters.
 MAX_LINE_BYTES = 4096
@@ -25,8 +25,8 @@ RESYNC_ATTEMPTS = 3
 RESYNC_ATTEMPT_S = 1.0
 RESYNC_QUIET_S = 0.25  # after the end of a reply that was not ours
 
-_READY = b"m-ready"
-_INIT_DONE = b"m-init-done"
+_READY, _INIT_DONE = (spec().replies[name].template.encode() for name in ("ready", "init_done"))
+_UNKNOWN_COMMAND = spec().errors["unknown_command"]
 _HINTS = {
     "unknown_command": "This firmware does not have it.",
     "oversize": "Does the model on the device take inputs of this size?",
@@ -36,16 +36,6 @@ _HINTS = {
     "model_none": "Select a model first.",
     "overrun": "The line is faster than the device reads: use a lower baud rate.",
 }
-
-
-class Refused(DeviceRefused):
-    """DeviceRefused, with what the device said for a program: `kind` is the error's name in wire.toml, or ""."""
-
-    def __init__(self, message: str, error: codec.Error) -> None:
-        """`message` is for a person."""
-        super().__init__(message)
-        self.kind = error.kind
-        self.text = error.text
 
 
 class Transcript:
@@ -70,9 +60,7 @@ class Transcript:
         """The transcript itself."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_exc: object) -> None:
         """Close it."""
         self.close()
 
@@ -94,8 +82,8 @@ class Exchange:
     def ask(self, command: bytes, timeout_s: float | None = None) -> list[codec.Reply]:
         """Send `command` and return its reply, without the `m-ready`.
 
-        The reply counts as wrong until `accept` is called. Raises Refused, GarbledReply, DeviceReset, LinkTimeout,
-        LinkError.
+        The reply counts as wrong until `accept` is called. Raises DeviceRefused, GarbledReply, DeviceReset,
+        LinkTimeout, LinkError.
         """
         self._drop_stale()
         if not self._in_step:
@@ -121,7 +109,7 @@ class Exchange:
             token = f"sync{self._resyncs:04}"
             self.note(f"finding the end of older replies with {token!r}")
             self._send(f"{token}%".encode())
-            found, banner = self._skip_to(f"e-[Unknown command: {token}]".encode(), RESYNC_ATTEMPT_S)
+            found, banner = self._skip_to(_UNKNOWN_COMMAND.filled(command=token).encode(), RESYNC_ATTEMPT_S)
             reset = reset or banner
             if found:
                 break
@@ -245,12 +233,18 @@ def _fault(reply: codec.Reply, label: str) -> DeviceError | None:
             return _was_reset(f"during {label!r}")
         case codec.Error():
             hint = _HINTS.get(reply.kind, "Check the line, then try again.")
-            return Refused(f"the device refused {label!r}: e-[{reply.text}]. {hint}", reply)
+            said = f"the device refused {label!r}: e-[{reply.text}]. {hint}"
+            return DeviceRefused(said, kind=reply.kind, text=reply.text)
         case codec.Ready(rest) if rest:
             return GarbledReply(f"in the reply to {label!r}: {rest!r} and m-ready run into one line: check the line.")
         case codec.Unknown(text) if text:
             return GarbledReply(f"in the reply to {label!r}: {text!r} is no line of the protocol: check the line.")
     return None
+
+
+def lacks(error: DeviceRefused, command: str) -> bool:
+    """Whether the firmware does not know `command`: by the name it gives, which a bit error may have made another."""
+    return f"e-[{error.text}]" == _UNKNOWN_COMMAND.filled(command=command)
 
 
 def _was_reset(when: str) -> DeviceReset:

@@ -9,7 +9,8 @@ import hashlib
 import io
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -179,20 +180,12 @@ class Cache:
                 Path(temporary).unlink(missing_ok=True)
                 raise
 
-    def writing(self) -> _Writing:
+    @contextmanager
+    def writing(self) -> Iterator[None]:
         """Context in which a failed write becomes a SetupError that names the cache."""
-        return _Writing(self.folder)
-
-
-class _Writing:
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, OSError):
+        try:
+            yield
+        except OSError as error:
             raise SetupError(
-                f"The cache {self._folder} cannot be written: {error}. Set XDG_CACHE_HOME to a folder that can."
+                f"The cache {self.folder} cannot be written: {error}. Set XDG_CACHE_HOME to a folder that can."
             ) from error

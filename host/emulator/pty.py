@@ -8,7 +8,6 @@ import selectors
 import socket
 import tty
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from host.errors import LinkError, UsageError
@@ -79,9 +78,7 @@ class PtyBridge:
         """The bridge itself."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_exc: object) -> None:
         """Close it."""
         self.close()
 

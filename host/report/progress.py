@@ -24,9 +24,8 @@ PLAIN_INTERVAL_S = 10.0
 class Reporter:
     """Tells a person how far a long step is. `update(what, done, total)`; total 0 means unknown."""
 
-    def __init__(self, *, quiet: bool = False) -> None:
-        """quiet: say nothing at all (`--json` into a program)."""
-        self._quiet = quiet
+    def __init__(self) -> None:
+        """Nothing is drawn yet."""
         self._console = Console(stderr=True, soft_wrap=True)
         self._bar: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
@@ -43,13 +42,10 @@ class Reporter:
 
     def note(self, text: str) -> None:
         """One line that stays."""
-        if not self._quiet:
-            self._console.print(text, highlight=False, markup=False)
+        self._console.print(text, highlight=False, markup=False)
 
     def update(self, what: str, done: int, total: int) -> None:
         """`done` of `total` for the step called `what`."""
-        if self._quiet:
-            return
         if not sys.stderr.isatty():
             now_s = time.monotonic()
             if now_s - self._last_line_s >= PLAIN_INTERVAL_S:

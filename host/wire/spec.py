@@ -1,4 +1,4 @@
-"""wire.toml as typed Python values: commands, reply texts, limits. Read once, at import."""
+"""wire.toml as typed Python values: commands, reply texts, limits. Read once."""
 
 from __future__ import annotations
 
@@ -59,6 +59,10 @@ class Text:
                 for part in self.parts
             )
         )
+
+    def filled(self, **values: str) -> str:
+        """The line with `values` in the places of its fields."""
+        return "".join(part if isinstance(part, str) else values[part.name] for part in self.parts)
 
 
 @dataclass(frozen=True, slots=True)

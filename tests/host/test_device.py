@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from host.device import Device, Transcript
+from host.device import _PERMANENT, Device, Transcript
 from host.errors import (
     DeviceError,
     DeviceRefused,
@@ -18,9 +18,10 @@ from host.errors import (
     LoadIncomplete,
     UsageError,
 )
-from host.exchange import MAX_REPLY_LINES
+from host.exchange import _HINTS, MAX_REPLY_LINES
 from host.link import FakeLink, Fault, FaultyLink
 from host.link.fake import BANNER, StockDevice, TinyjouleDevice, checksum_results
+from host.wire.spec import spec
 
 DATA = bytes(range(256)) + bytes(234)  # 490 bytes, as kws01 has
 
@@ -69,6 +70,10 @@ def test_stock_firmware_with_its_quirks():
     with pytest.raises(DeviceRefused, match="Supplied buffer size 5000 exceeds maximum of 4096"):
         device.load(bytes(5000))
     assert device.name() == "fake"
+
+
+def test_hints_and_permanent_errors_are_of_the_protocol():
+    assert set(_HINTS) | set(_PERMANENT) <= set(spec().errors)
 
 
 def test_an_oversize_load_is_not_tried_again():
