@@ -394,3 +394,14 @@ def test_longest_chain_that_is_planned(engine: EngineHost) -> None:
     model = Model(tuple(tensors), tuple(operators))
     answer = engine.load(gen.build(model), [bytes([1, 2, 3, 4])], arena=1 << 20)
     assert answer.status == OK, answer.text
+
+
+def test_one_long_table_asked_for_again_and_again(engine: EngineHost) -> None:
+    """Refusing costs what the arena can hold, not channels times operators: this was over 6 s here, minutes on a chip."""
+    units, count = 50_000, 2000
+    weights = Tensor((units, 1), (0.01,) * units, 0, np.ones((units, 1)))
+    tensors = (Tensor((1, 1), (0.1,)), weights, *[Tensor((1, units), (0.1,))] * count)
+    operators = tuple(Operator("FULLY_CONNECTED", (0, 1), (2 + i,), {}) for i in range(count))
+    answer = engine.load(gen.build(Model(tensors, operators)), arena=256 * 1024, limit_s=2.0)
+    assert answer.status == E_ARENA
+    assert answer.text.endswith(" needed")

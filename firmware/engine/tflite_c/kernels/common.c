@@ -156,11 +156,6 @@ int common_read_weights(struct load *load, int32_t rank, struct tensor *weights)
     if (weights->rank != rank) {
         return load_refuse(load, ENGINE_E_MODEL, "weights have the wrong number of dimensions");
     }
-    for (uint32_t i = 0; i < weights->zero_points.count; i++) {
-        if (reader_item_i64(&load->graph.reader, &weights->zero_points, i) != 0) {
-            return load_refuse(load, ENGINE_E_UNSUPPORTED, "weights have a zero point other than 0");
-        }
-    }
     return ENGINE_OK;
 }
 
@@ -217,19 +212,21 @@ int common_make_output(struct load *load, const struct tensor *input, const stru
     shifts = multipliers != NULL ? (int8_t *)(multipliers + count) : NULL;
     out->multipliers = multipliers;
     out->shifts = shifts;
-    for (uint32_t i = 0; i < count; i++) {
+    /* Not without room: a small file could ask for the same long table thousands of times. */
+    for (uint32_t i = 0; multipliers != NULL && i < count; i++) {
         float weight_scale = reader_item_f32(&load->graph.reader, &weights->scales, i);
         double real = (double)input->scale * (double)weight_scale / (double)output->scale;
         struct quantize_scale scale;
 
+        if (weights->zero_points.count != 0 && reader_item_i64(&load->graph.reader, &weights->zero_points, i) != 0) {
+            return load_refuse(load, ENGINE_E_UNSUPPORTED, "weights have a zero point other than 0");
+        }
         if (!quantize_from_real(real, &scale)) {
             return load_refuse(load, ENGINE_E_UNSUPPORTED,
                                "scales of input, weights and output are too far apart or none");
         }
-        if (multipliers != NULL) {
-            multipliers[i] = scale.multiplier;
-            shifts[i] = scale.shift;
-        }
+        multipliers[i] = scale.multiplier;
+        shifts[i] = scale.shift;
     }
     return ENGINE_OK;
 }

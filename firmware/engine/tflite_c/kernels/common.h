@@ -81,10 +81,11 @@ int common_make_axes(struct load *load, const struct common_window *window, cons
                      const struct tensor *output, struct common_axis *y, struct common_axis *x);
 /* The int8 range that a fused activation leaves. */
 int common_make_range(struct load *load, const struct tensor *output, int32_t activation, int8_t *low, int8_t *high);
-/* Read the weights in input slot 1: a constant int8 tensor of `rank` dimensions, symmetric. */
+/* Read the weights in input slot 1: a constant int8 tensor of `rank` dimensions. */
 int common_read_weights(struct load *load, int32_t rank, struct tensor *weights);
 /* Everything in common_output, for the output channels along the weights' dimension `dimension`; the bias is in input
- * slot 2. */
+ * slot 2. The scales and zero points of the weights, which must be 0, are looked at while there is room for their
+ * table. */
 int common_make_output(struct load *load, const struct tensor *input, const struct tensor *weights,
                        const struct tensor *output, int32_t dimension, int32_t activation, struct common_output *out);
 
