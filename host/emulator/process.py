@@ -15,10 +15,12 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from types import TracebackType
+from typing import BinaryIO, Self
 
 from host.errors import LinkError, LinkTimeout, SetupError
 
@@ -113,12 +115,53 @@ class Child:
         return self.stderr() or "nothing"
 
 
+class ChildBoard:
+    """What the emulated boards share: see host.emulator.Emulator."""
+
+    def __init__(self, name: str) -> None:
+        """`name` is for the board's temporary folder."""
+        self._folder = tempfile.TemporaryDirectory(prefix=f"tinyjoule-{name}-")
+        self._child: Child | None = None
+
+    @property
+    def pid(self) -> int:
+        """The process that is the board. Raises LinkError when it has ended."""
+        return self._running().pid
+
+    def diagnosis(self) -> str:
+        """How it ended and what it said (a sanitizer's report, for one); "" while it runs."""
+        return self._child.obituary() if self._child else ""
+
+    def close(self) -> None:
+        """End it and reap it. May be called twice."""
+        if self._child:
+            self._child.stop()
+        self._folder.cleanup()
+
+    def __enter__(self) -> Self:
+        """The board itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close it. When the line to it broke because it died, the error says so."""
+        if self._child:
+            self._child.explain(error)
+        self.close()
+
+    def _running(self) -> Child:
+        if self._child is None or not self._child.alive():
+            raise LinkError(f"the emulated board has ended. {self.diagnosis()}".strip())
+        return self._child
+
+
 def end_with_parent() -> None:
     """From now on this process gets SIGTERM when the one that started it dies."""
     parent = os.getppid()
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
     if os.getppid() != parent:
-        raise SystemExit(1)  # it died just now, before the kernel knew
+        os.kill(os.getpid(), signal.SIGTERM)  # it died just now, before the kernel knew
 
 
 def _spawn(

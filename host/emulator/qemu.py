@@ -5,15 +5,13 @@ from __future__ import annotations
 import contextlib
 import shutil
 import socket
-import tempfile
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from host.emulator.counter import InstructionCounter
-from host.emulator.process import Child
+from host.emulator.process import Child, ChildBoard
 from host.emulator.qmp import Qmp
-from host.errors import LinkError, SetupError
+from host.errors import SetupError
 
 if TYPE_CHECKING:
     from host.build import Image
@@ -34,7 +32,7 @@ def command_line(machine: str, elf: Path, *, serial_fd: int, qmp: Path, timed: b
     ]
 
 
-class Qemu:
+class Qemu(ChildBoard):
     """See host.emulator.Emulator; `stop` and `cont` simulate a device that hangs."""
 
     def __init__(self, image: Image, *, timed: bool) -> None:
@@ -46,8 +44,7 @@ class Qemu:
             raise SetupError(f"{PROGRAM} is missing: sudo apt-get install qemu-system-arm")
         if not image.elf.is_file():
             raise SetupError(f"{image.elf} is missing: host build {image.board.name}")
-        self._folder = tempfile.TemporaryDirectory(prefix="tinyjoule-qemu-")
-        self._child: Child | None = None
+        super().__init__("qemu")
         self._qmp: Qmp | None = None
         try:
             folder = Path(self._folder.name)
@@ -62,18 +59,9 @@ class Qemu:
         """The serial port's."""
         return f"socket://127.0.0.1:{self._port}"
 
-    @property
-    def pid(self) -> int:
-        """QEMU's."""
-        return self._running().pid
-
     def take_instruction_counts(self) -> list[int]:
         """Exact instructions of each engine_run call since the last take; [] when not timed."""
         return self._counter.take() if self._counter else []
-
-    def diagnosis(self) -> str:
-        """How QEMU ended and what it said; "" while it runs."""
-        return self._child.obituary() if self._child else ""
 
     def reset(self) -> None:
         """Reset the machine; it prints its banner again on the same connection."""
@@ -88,25 +76,11 @@ class Qemu:
         self._execute("cont")
 
     def close(self) -> None:
-        """End QEMU and reap it."""
+        """Hang up the control channel, end QEMU and reap it."""
         if self._qmp:
             self._qmp.close()
             self._qmp = None
-        if self._child:
-            self._child.stop()
-        self._folder.cleanup()
-
-    def __enter__(self) -> Self:
-        """The emulator itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close it. When the line to it broke because it died, the error says so."""
-        if self._child:
-            self._child.explain(error)
-        self.close()
+        super().close()
 
     def _start(self, machine: str, elf: Path, folder: Path) -> None:
         # We bind the port and QEMU inherits it: no other program can take it in between.
@@ -120,11 +94,6 @@ class Qemu:
                 arguments += self._counter.qemu_arguments
             child = self._child = Child(arguments, folder, pass_fds=(server.fileno(),))
         child.wait_until(lambda: _WAITING in child.stderr(), START_TIMEOUT_S)
-
-    def _running(self) -> Child:
-        if self._child is None or not self._child.alive():
-            raise LinkError(f"the emulated board has ended. {self.diagnosis()}".strip())
-        return self._child
 
     def _execute(self, command: str) -> None:
         self._running()
