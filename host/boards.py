@@ -31,7 +31,7 @@ class Board:
     ram_bytes: int
     arena_bytes: int
     baud: int
-    openocd_target: str | None
+    openocd_config: str | None
     pyocd_target: str | None
     folder: Path
 
@@ -85,7 +85,7 @@ def read_board(folder: Path, defaults: dict[str, str] | None = None) -> Board:
         ram_bytes=options.number("ram_bytes"),
         arena_bytes=options.number("arena_bytes"),
         baud=options.number("baud"),
-        openocd_target=options.optional("openocd_target"),
+        openocd_config=options.optional("openocd_config"),
         pyocd_target=options.optional("pyocd_target"),
         folder=folder,
     )

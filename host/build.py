@@ -7,6 +7,7 @@ import fcntl
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,8 +22,6 @@ from host.paths import PROJECT_DIR
 
 # PlatformIO reads the same variable: builds with other models or flags can be kept apart.
 BUILD_DIR = Path(os.environ.get("PLATFORMIO_BUILD_DIR") or PROJECT_DIR / ".pio" / "build").absolute()
-
-__all__ = ["EmbeddedModel", "Image", "build", "build_lock", "last_image"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,20 +46,10 @@ def build(board: Board, *, verbose: bool = False) -> Image:
 
     Raises SetupError with the last lines of the output; the builder names the packages of a missing compiler.
     """
-    command = [sys.executable, "-m", "platformio", "run", "-e", board.name]
-    if verbose:
-        command.append("-v")
     with build_lock():
-        result = subprocess.run(
-            command,
-            cwd=PROJECT_DIR,
-            check=False,
-            stdout=None if verbose else subprocess.PIPE,
-            stderr=None if verbose else subprocess.STDOUT,
-            text=True,
-        )
-        if result.returncode != 0:
-            raise SetupError(f"building {board.name} failed{_reason(result.stdout)}")
+        code, output = run_platformio(board, *(["-v"] if verbose else []), quiet=not verbose)
+        if code != 0:
+            raise SetupError(f"building {board.name} failed{_reason(output) if output else '; see above'}")
         image = last_image(board)
     if image is None:
         raise SetupError(f"PlatformIO built {board.name} but left no build.json: remove .pio and build again")
@@ -91,6 +80,32 @@ def last_image(board: Board) -> Image | None:
         return None  # a build that was cut short, or of an older layout: the next build makes it whole
 
 
+def run_platformio(board: Board, *options: str, quiet: bool = True, timeout_s: float | None = None) -> tuple[int, str]:
+    """Run `pio run` for one board; returns its exit code and, when `quiet`, what it would have shown.
+
+    Whatever ends the wait early (Ctrl-C, SIGTERM, subprocess.TimeoutExpired) ends its compilers or flasher as well.
+    """
+    command = [sys.executable, "-m", "platformio", "run", "-e", board.name, *options]
+    pipe = subprocess.PIPE if quiet else None
+    stderr = subprocess.STDOUT if quiet else None
+    with subprocess.Popen(
+        command,
+        cwd=PROJECT_DIR,
+        stdin=subprocess.DEVNULL,
+        stdout=pipe,
+        stderr=stderr,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            output, _ = process.communicate(timeout=timeout_s)
+        except BaseException:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
+            raise
+    return process.returncode, output or ""
+
+
 @contextlib.contextmanager
 def build_lock() -> Iterator[None]:
     """One build at a time: two in one folder would read each other's half-written objects."""
@@ -100,9 +115,7 @@ def build_lock() -> Iterator[None]:
         yield
 
 
-def _reason(output: str | None) -> str:
-    if output is None:
-        return "; see above"
+def _reason(output: str) -> str:
     errors = [line for line in output.splitlines() if line.startswith("Error: ")]
     if errors:
         return ": " + errors[0].removeprefix("Error: ")

@@ -23,7 +23,7 @@ custom_flash_bytes = 1048576
 custom_ram_bytes = 262144
 custom_arena_bytes = 131072
 custom_baud = 115200
-custom_openocd_target = nrf52
+custom_openocd_config = interface/jlink.cfg target/nrf52.cfg
 """
 
 
@@ -48,7 +48,10 @@ def test_the_boards_of_the_project() -> None:
     assert (native.clock_hz, native.emulator, native.qemu_machine) == (None, "native", None)
     assert (nucleo.clock_hz, nucleo.emulator) == (120_000_000, None)
     assert (nucleo.flash_bytes, nucleo.ram_bytes) == (2 * 1024**2, 640 * 1024)
-    assert (nucleo.openocd_target, nucleo.pyocd_target) == ("stm32l4x", "stm32l4r5zitx")
+    assert (nucleo.openocd_config, nucleo.pyocd_target) == (
+        "interface/stlink.cfg target/stm32l4x.cfg",
+        "stm32l4r5zitx",
+    )
     assert all(board.baud == 115200 and board.folder == BOARDS_DIR / board.name for board in boards.values())
 
 
@@ -66,7 +69,7 @@ def test_the_template_is_no_board() -> None:
 def test_a_complete_board_ini(tmp_path: Path) -> None:
     board = read(tmp_path, COMPLETE)
     assert board.description == "a board = with 50 % more; signs"  # type: ignore[attr-defined]
-    assert board.openocd_target == "nrf52"  # type: ignore[attr-defined]
+    assert board.openocd_config == "interface/jlink.cfg target/nrf52.cfg"  # type: ignore[attr-defined]
     assert board.pyocd_target is None  # type: ignore[attr-defined]
 
 

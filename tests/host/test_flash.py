@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
+from processes import gone, wait_for
 
 from host.boards import get_board
 from host.cli import main
@@ -72,9 +74,8 @@ def test_openocd_comes_first(tools: Path) -> None:
     assert command == ["pyocd", "load", "--no-wait", "-t", "stm32l4r5zitx", "firmware.elf"]
     put_program(tools, "openocd")
     command = upload_command(get_board("nucleo_l4r5zi"), ELF)
-    assert command[0] == "openocd"
-    assert "target/stm32l4x.cfg" in command
-    assert command[-1] == "program {firmware.elf} verify reset exit"
+    assert command[:5] == ["openocd", "-f", "interface/stlink.cfg", "-f", "target/stm32l4x.cfg"]
+    assert command[5:] == ["-c", "program {firmware.elf} verify reset exit"]
 
 
 @pytest.mark.parametrize(
@@ -86,7 +87,9 @@ def test_openocd_comes_first(tools: Path) -> None:
 )
 def test_no_probe_says_what_to_plug_in(tools: Path, tool: str, says: str) -> None:
     put_program(tools, tool, says, 1)
-    with pytest.raises(SetupError, match=f"{tool} found no debug probe for nucleo_l4r5zi.*CN1"):
+    with pytest.raises(
+        SetupError, match=f"{tool} found no debug probe for nucleo_l4r5zi.*boards/nucleo_l4r5zi/README.md"
+    ):
         flash(get_board("nucleo_l4r5zi"))
 
 
@@ -102,4 +105,17 @@ def test_success_loads_the_image_that_was_built(tools: Path, capsys: pytest.Capt
     (tools / "openocd").chmod(0o755)
     assert main(["flash", "nucleo_l4r5zi"]) == 0
     assert "nucleo_l4r5zi is loaded" in capsys.readouterr().out
-    assert "program {.pio/build/nucleo_l4r5zi/firmware.elf} verify reset exit" in log.read_text()
+    assert "/nucleo_l4r5zi/firmware.elf} verify reset exit" in log.read_text()
+
+
+def test_a_flash_that_is_ended_leaves_no_flasher_behind(tools: Path, host_command: Path, tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    put_program(tools, "openocd")
+    (tools / "openocd").write_text(
+        f"#!/bin/sh\necho $$ > {pid_file}.part\nmv {pid_file}.part {pid_file}\nexec sleep 600\n"
+    )
+    with subprocess.Popen([host_command, "flash", "nucleo_l4r5zi"]) as process:
+        wait_for(lambda: pid_file.exists() or process.poll() is not None)
+        process.terminate()
+        assert process.wait() == 128 + 15
+    assert wait_for(lambda: gone(int(pid_file.read_text())))
