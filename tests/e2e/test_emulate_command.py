@@ -3,32 +3,13 @@
 import os
 import signal
 import subprocess
-import time
-from pathlib import Path
 
 import pytest
 import serial
+from processes import children, gone, wait_for
 
 from host.device import Device
 from host.link import open_link
-
-
-def children(pid):
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def gone(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
-
-
-def wait_for(condition):
-    """True as soon as it is; pytest-timeout ends a wait for what never comes."""
-    while not condition():
-        time.sleep(0.01)
-    return True
 
 
 @pytest.fixture

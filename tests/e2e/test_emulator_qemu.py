@@ -5,10 +5,9 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 import pytest
+from processes import gone, wait_for
 
 from host import emulator
 from host.device import Device
@@ -39,20 +38,6 @@ def qemu(image):
 def connect(board, faults=(), **options):
     cable = FaultyLink(open_link(board.url, 115200), faults)
     return Device(cable, **options), cable
-
-
-def gone(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
-
-
-def wait_for(condition):
-    """True as soon as it is; pytest-timeout ends a wait for what never comes."""
-    while not condition():
-        time.sleep(0.01)
-    return True
 
 
 @pytest.mark.parametrize("name", BOARDS)

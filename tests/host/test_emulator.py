@@ -6,11 +6,11 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 import serial
+from processes import gone, wait_for
 
 from host import emulator
 from host.boards import get_board
@@ -53,21 +53,6 @@ def image_of(name, elf):
         board=get_board(name), elf=Path(elf), map=Path(elf), build_id="", version="", engine="", compiler="", flags="",
         sha256="", sizes={}, models=(),
     )  # fmt: skip
-
-
-def wait_for(condition):
-    """True as soon as it is; pytest-timeout ends a wait for what never comes."""
-    while not condition():
-        time.sleep(0.005)
-    return True
-
-
-def gone(pid):
-    """Whether nothing runs under this number, or only a zombie that somebody else has to reap."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
 
 
 @pytest.fixture(scope="module")
