@@ -397,7 +397,7 @@ def test_longest_chain_that_is_planned(engine: EngineHost) -> None:
 
 
 def test_one_long_table_asked_for_again_and_again(engine: EngineHost) -> None:
-    """Refusing costs what the arena can hold, not channels times operators: this was over 6 s here, minutes on a chip."""
+    """Refusing costs what the arena can hold, not channels times operators: over 6 s once, minutes on a chip."""
     units, count = 50_000, 2000
     weights = Tensor((units, 1), (0.01,) * units, 0, np.ones((units, 1)))
     tensors = (Tensor((1, 1), (0.1,)), weights, *[Tensor((1, units), (0.1,))] * count)
