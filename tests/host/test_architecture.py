@@ -1,0 +1,84 @@
+"""The rules of the house: who may import whom, and who may read argv, print and exit."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from host.paths import PROJECT_DIR
+
+FILES = sorted(
+    path.relative_to(PROJECT_DIR) for name in ("host", "energy") for path in (PROJECT_DIR / name).rglob("*.py")
+)
+
+# What a package or module of the host may import of the host besides itself, host.errors and host.__version__. Whatever
+# is not listed may import everything but the command line.
+MAY_IMPORT: dict[str, set[str]] = {
+    "errors": set(),
+    "paths": set(),
+    "wire": set(),
+    "link": set(),
+    "results": set(),
+    "catalog": {"paths"},
+    "boards": {"paths"},
+    "report": {"results"},
+    "exchange": {"link", "wire"},
+    "device": {"link", "wire", "exchange"},
+    "emulator": {"link", "paths", "build"},
+}
+
+
+def module_of(path: Path) -> str:
+    return ".".join(path.with_suffix("").parts).removesuffix(".__init__")
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    """Full names of the modules, and of the things taken out of them."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute here"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def talk(tree: ast.AST) -> Iterator[str]:
+    """Uses of what only the command line may touch."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and node.id in {"print", "exit", "quit", "SystemExit"}:
+            yield f"line {node.lineno}: {node.id}"
+        if isinstance(node, ast.Attribute) and ast.unparse(node) in {
+            *("sys.argv", "sys.exit", "sys.stdin", "sys.stdout", "os._exit"),
+        }:
+            yield f"line {node.lineno}: {ast.unparse(node)}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=str)
+def test_rules_of_a_module(path: Path) -> None:
+    tree = ast.parse((PROJECT_DIR / path).read_text(encoding="utf-8"))
+    package, name, *_ = (*module_of(path).split("."), "")
+    taken = {words[1] for full in imports(tree) if (words := full.split("."))[0] == "host"} - {"errors", "__version__"}
+    if package == "energy":
+        assert not any(full.split(".")[0] == "host" for full in imports(tree)), "energy never imports host"
+    elif name not in ("cli", "__main__"):
+        assert "cli" not in taken, "the command line is on top"
+        assert taken - {name} <= MAY_IMPORT.get(name, taken)
+    if name not in ("cli", "__main__"):
+        assert not list(talk(tree)), "only the command line reads argv, prints and exits"
+
+
+def test_importing_everything_touches_no_network_and_no_port() -> None:
+    modules = [module_of(path) for path in FILES if path.name != "__main__.py"]
+    script = (
+        "import importlib, socket, subprocess, sys\n"
+        "def forbidden(*_): raise AssertionError('at import')\n"
+        "socket.socket.connect = subprocess.Popen.__init__ = forbidden\n"
+        f"for name in {modules!r}: importlib.import_module(name)\n"
+        "assert not {'requests', 'pooch', 'serial', 'PIL', 'platformio'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-W", "error", "-c", script], check=True, cwd=PROJECT_DIR, timeout=60)
