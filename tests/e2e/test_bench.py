@@ -151,11 +151,15 @@ def test_a_dead_port_says_what_to_do(data_dir: Path, tmp_path: Path) -> None:
     assert "Traceback" not in answer.stderr
 
 
+def results_so_far(folder: Path) -> int:
+    return sum(log.read_text().count("m-results") for log in folder.glob("*/log.jsonl"))
+
+
 def test_an_interrupted_run_leaves_no_emulator_behind(data_dir: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "host", "bench", "kws01", "--mode", "accuracy", "--out", str(tmp_path)]
     with subprocess.Popen(command, cwd=PROJECT) as process:
-        log = wait_for(lambda: next(tmp_path.glob("*/log.jsonl"), None))
-        wait_for(lambda: log.read_text().count("m-results") >= 3 or process.poll() is not None)
+        wait_for(lambda: results_so_far(tmp_path) >= 3 or process.poll() is not None)
+        assert process.poll() is None, "it ended too early"
         boards = children(process.pid)
         assert boards
         process.send_signal(signal.SIGINT)
