@@ -47,6 +47,8 @@ def build(board: Board, *, verbose: bool = False) -> Image:
     Raises SetupError with the last lines of the output; the builder names the packages of a missing compiler.
     """
     with build_lock():
+        if last_image(board) is None:  # SCons trusts files by their names: what is damaged would stay so
+            _forget(BUILD_DIR / board.name)
         code, output = run_platformio(board, *(["-v"] if verbose else []), quiet=not verbose)
         if code != 0:
             raise SetupError(f"building {board.name} failed{_reason(output) if output else '; see above'}")
@@ -73,7 +75,7 @@ def last_image(board: Board) -> Image | None:
             compiler=record["compiler"],
             flags=record["flags"],
             sha256=record["elf_sha256"],
-            sizes=dict(record["sizes"]),
+            sizes={section: int(record["sizes"][section]) for section in ("text", "data", "bss")},
             models=tuple(EmbeddedModel(**model) for model in record["models"]),
         )
     except (OSError, ValueError, KeyError, TypeError):
@@ -109,14 +111,29 @@ def run_platformio(board: Board, *options: str, quiet: bool = True, timeout_s: f
 @contextlib.contextmanager
 def build_lock() -> Iterator[None]:
     """One build at a time: two in one folder would read each other's half-written objects."""
-    BUILD_DIR.mkdir(parents=True, exist_ok=True)
-    with (BUILD_DIR.parent / "tinyjoule.lock").open("w") as file:
+    try:
+        BUILD_DIR.mkdir(parents=True, exist_ok=True)
+        file = (BUILD_DIR.parent / "tinyjoule.lock").open("w")
+    except OSError as error:
+        raise SetupError(f"cannot build in {BUILD_DIR}: {error}. Free some room, or see who owns it.") from error
+    with file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def _forget(folder: Path) -> None:
+    """Take away what a build links and records, so that the next one makes it anew."""
+    try:
+        for name in ("firmware.elf", "build.json"):
+            (folder / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise SetupError(f"{folder} holds a damaged build that cannot be removed: {error}. Remove it.") from error
 
 
 def _reason(output: str) -> str:
     errors = [line for line in output.splitlines() if line.startswith("Error: ")]
     if errors:
         return ": " + errors[0].removeprefix("Error: ")
-    return ":\n" + "\n".join(output.splitlines()[-20:])
+    lines = output.splitlines()
+    compiler = [line for line in lines if " error: " in line]
+    return ":\n" + "\n".join(compiler[:20] or lines[-20:])

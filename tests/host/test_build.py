@@ -127,6 +127,37 @@ def test_a_fresh_checkout_builds_the_same_image(fresh_checkout: Path, firmware_i
     assert record["elf_sha256"] == image.sha256  # no path of either checkout got in
 
 
+def test_checkouts_share_no_records_of_platformio(fresh_checkout: Path) -> None:
+    """Else two that build at once would each find the other's platform."""
+    (link,) = (fresh_checkout / ".pio" / "core" / "platforms").glob("*.pio-link")
+    assert str(fresh_checkout / "firmware" / "platform") in link.read_text()
+    assert not (fresh_checkout.parent / "home" / ".platformio").exists()
+
+
+def test_a_board_that_is_not_finished_says_what_is_missing(fresh_checkout: Path) -> None:
+    """`host build` of a fresh copy of the template names every function there is to write."""
+    boards = fresh_checkout / "firmware" / "boards"
+    folder = boards / "unfinished"
+    shutil.copytree(boards / "template", folder)
+    ini = (boards / "mps2_an386" / "board.ini").read_text()
+    (folder / "board.ini").write_text(ini.replace("mps2_an386", folder.name))
+    try:
+        result = subprocess.run(
+            [sys.executable, "-m", "host", "build", folder.name],
+            cwd=fresh_checkout,
+            env={**os.environ, "PYTHONPATH": str(fresh_checkout)},
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+    finally:
+        shutil.rmtree(folder)
+    functions = re.findall(r'#error "(\w+)', (boards / "template" / "board.c").read_text())
+    assert len(functions) >= 9
+    assert re.findall(r'#error "(\w+)', result.stderr) == functions
+    assert "Werror" not in result.stderr  # nothing else is wrong with it
+
+
 def test_an_image_follows_its_sources(fresh_checkout: Path) -> None:
     board = "mps2_an386"
     before = embed.source_hash(fresh_checkout / "firmware", board)
