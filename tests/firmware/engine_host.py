@@ -11,13 +11,10 @@ from pathlib import Path
 from typing import IO
 
 import numpy as np
+from flags import CORTEX_M4, FIRMWARE, WARNINGS
 
-ROOT = Path(__file__).resolve().parents[2]
-ENGINE = ROOT / "firmware" / "engine" / "tflite_c"
-WARNINGS = ["-Wall", "-Wextra", "-pedantic", "-Wconversion", "-Wundef", "-Wmissing-prototypes", "-Werror"]
+ENGINE = FIRMWARE / "engine" / "tflite_c"
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer", "-g"]
-
-M4_FLAGS = ["-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16", "-O2"]
 
 OK, E_ARGUMENT, E_MODEL, E_UNSUPPORTED, E_ARENA = 0, -1, -2, -3, -4
 ROOMY_ARENA = 512 * 1024
@@ -27,7 +24,7 @@ def build(folder: Path) -> Path:
     """Compile engine and harness into `folder`; a warning is an error, as in the firmware."""
     program = folder / "engine_harness"
     sources = [*sorted(ENGINE.rglob("*.c")), Path(__file__).with_name("engine_harness.c")]
-    command = ["gcc", "-std=c99", "-O1", *WARNINGS, *SANITIZERS, f"-I{ROOT / 'firmware'}", "-o", program, *sources]
+    command = ["gcc", "-std=c99", "-O1", *WARNINGS, *SANITIZERS, f"-I{FIRMWARE}", "-o", program, *sources]
     subprocess.run(command, check=True)
     return program
 
@@ -37,8 +34,8 @@ def build_m4(folder: Path) -> Path:
     program = folder / "engine_m4.elf"
     here = Path(__file__).parent
     sources = [*sorted(ENGINE.rglob("*.c")), here / "engine_harness.c", here / "engine_m4.c"]
-    command = ["arm-none-eabi-gcc", "-std=c99", *M4_FLAGS, *WARNINGS, "--specs=rdimon.specs"]
-    command += ["-Wl,--section-start=.vectors=0", f"-I{ROOT / 'firmware'}", "-o", str(program), *map(str, sources)]
+    command = ["arm-none-eabi-gcc", "-std=c99", "-O2", *CORTEX_M4, *WARNINGS, "--specs=rdimon.specs"]
+    command += ["-Wl,--section-start=.vectors=0", f"-I{FIRMWARE}", "-o", str(program), *map(str, sources)]
     subprocess.run(command, check=True)
     return program
 

@@ -8,11 +8,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from flags import CORTEX_M4, FIRMWARE
 
-from host.paths import PROJECT_DIR
-
-FIRMWARE = PROJECT_DIR / "firmware"
-CPU = ["-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16"]
 DEFINES = ['-DTJ_BOARD_NAME="mps2_an386"', "-DTJ_CORE_HZ=125000000", "-DTJ_BAUD=115200"]
 PRELUDE = """
 #include "boards/board.h"
@@ -34,7 +31,7 @@ def link(folder: Path, body: str, script: Path, *flags: str) -> subprocess.Compl
         *sorted((FIRMWARE / "soc/cmsdk").glob("*.c")),
         FIRMWARE / "boards/mps2_an386/board.c",
     ]
-    command = ["arm-none-eabi-gcc", *CPU, *DEFINES, "-std=c99", "-O1", "-g", f"-I{FIRMWARE}", f"-L{FIRMWARE}"]
+    command = ["arm-none-eabi-gcc", *CORTEX_M4, *DEFINES, "-std=c99", "-O1", "-g", f"-I{FIRMWARE}", f"-L{FIRMWARE}"]
     command += ["-nostartfiles", "--specs=nano.specs", f"-T{script}", *flags, *map(str, sources)]
     return subprocess.run([*command, "-o", str(folder / "test.elf")], check=False, capture_output=True, text=True)
 

@@ -7,11 +7,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from flags import FIRMWARE
 
 from host.build import Image
-from host.paths import PROJECT_DIR
 
-FIRMWARE = PROJECT_DIR / "firmware"
 HARNESS = Path(__file__).with_name("stm32l4_harness.c")
 
 # Stands in for soc/cortexm/cortexm.h, which is Arm assembly.

@@ -6,12 +6,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from wireharness import CORE, INCLUDES, PROJECT, WARNINGS
+from flags import CORTEX_M4, FIRMWARE, WARNINGS
+from wireharness import CORE, INCLUDES
 
 from host.wire import gen
 from host.wire.spec import spec
 
-CORTEX_M4 = ["-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16"]
 TARGETS = {"native": ["gcc"], "cortex_m4": ["arm-none-eabi-gcc", *CORTEX_M4]}
 SIZES = ["-DTJ_ARENA_BYTES=1024", "-DTJ_INPUT_BYTES=1024"]
 
@@ -22,7 +22,7 @@ def test_table_is_up_to_date() -> None:
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_core_compiles_without_a_warning(target: str, tmp_path: Path) -> None:
-    for source in (*CORE, PROJECT / "firmware/main.c"):
+    for source in (*CORE, FIRMWARE / "main.c"):
         command = [*TARGETS[target], "-std=c99", "-O2", *WARNINGS, *INCLUDES, *SIZES]
         command += ["-c", str(source), "-o", str(tmp_path / f"{source.stem}.o")]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -46,8 +46,8 @@ def test_core_needs_no_printf_no_heap_and_no_double(tmp_path: Path) -> None:
 
 
 def test_core_includes_only_itself_board_and_engine() -> None:
-    own = {path.name for path in (PROJECT / "firmware/core").iterdir()} | {"board.h", "engine.h"}
-    for source in (*CORE, *(PROJECT / "firmware/core").glob("*.h")):
+    own = {path.name for path in (FIRMWARE / "core").iterdir()} | {"board.h", "engine.h"}
+    for source in (*CORE, *(FIRMWARE / "core").glob("*.h")):
         for line in source.read_text().splitlines():
             if line.startswith('#include "'):
                 assert line.split('"')[1] in own, f"{source.name}: {line}"

@@ -9,12 +9,12 @@ import subprocess
 from pathlib import Path
 from typing import Self
 
+from flags import FIRMWARE, WARNINGS
+
 from host.errors import LinkError
 
-PROJECT = Path(__file__).resolve().parents[2]
-WARNINGS = ["-Wall", "-Wextra", "-pedantic", "-Wconversion", "-Wundef", "-Wmissing-prototypes", "-Werror"]
-INCLUDES = [f"-I{PROJECT / 'firmware' / folder}" for folder in ("core", "engine", "boards")]
-CORE = sorted((PROJECT / "firmware" / "core").glob("*.c"))
+INCLUDES = [f"-I{FIRMWARE / folder}" for folder in ("core", "engine", "boards")]
+CORE = sorted((FIRMWARE / "core").glob("*.c"))
 IMAGES = {"normal": [], "empty": ["-DNO_MODELS"], "refused": ["-DFIRST_REFUSED"]}
 INPUT_BYTES = 64  # of the harness's buffer
 MODELS = {"kws01": 8, "ic01": 4}  # input bytes
@@ -24,7 +24,7 @@ def build(folder: Path, image: str) -> Path:
     """Compile the harness with one table of models."""
     program = folder / f"wire_{image}"
     sanitizers = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-O1", "-g"]
-    sources = [str(path) for path in (PROJECT / "tests/firmware/wire_harness.c", *CORE)]
+    sources = [str(path) for path in (Path(__file__).with_name("wire_harness.c"), *CORE)]
     command = ["gcc", "-std=c11", *WARNINGS, *sanitizers, *INCLUDES, *IMAGES[image], *sources, "-o", str(program)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
