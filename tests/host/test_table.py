@@ -15,7 +15,7 @@ from host.results import schema
 
 def rendered(result: schema.Result, width: int = 200) -> str:
     stream = io.StringIO()
-    print_result(result, Console(width=width, file=stream, force_terminal=True, color_system=None))
+    print_result(result, Console(width=width, file=stream, force_terminal=True, color_system=None, _environ={}))
     return stream.getvalue()
 
 
