@@ -97,6 +97,7 @@ class Device:
         """timeout_s: how long the device may take for one line; infer_timeout_s: the same during `infer`."""
         self._exchange = Exchange(link, transcript, timeout_s)
         self.infer_timeout_s = infer_timeout_s
+        self.outputs: int | None = None  # how many numbers the active model answers with, once somebody knows
         self._model: str | None = None  # the one we have selected
         self._loaded = False
         self._has_crc: bool | None = None  # not known yet
@@ -191,7 +192,7 @@ class Device:
             raise LoadIncomplete("no input is known to be on the device whole: load one after every error or change")
         inference = self._ask(
             *("infer", iterations, warmup),
-            parse=lambda replies: _parse_infer(replies, iterations, warmup),
+            parse=lambda replies: _parse_infer(replies, iterations, warmup, self.outputs),
             timeout_s=self.infer_timeout_s if timeout_s is None else timeout_s,
         )
         self._compare_results(inference.results)
@@ -308,7 +309,7 @@ def _check_crc(replies: Replies, crc: int) -> None:
         )
 
 
-def _parse_infer(replies: Replies, iterations: int, warmup: int) -> Inference:
+def _parse_infer(replies: Replies, iterations: int, warmup: int, outputs: int | None) -> Inference:
     laps = [reply for reply in replies if isinstance(reply, codec.Lap)]
     lap_kinds = [codec.Lap] * 2 if laps else []
     kinds = [codec.WarmupStart, codec.WarmupDone, codec.InferStart, *lap_kinds, codec.InferDone, codec.Results]
@@ -319,6 +320,11 @@ def _parse_infer(replies: Replies, iterations: int, warmup: int) -> Inference:
     results = _first(replies, codec.Results)
     if not all(math.isfinite(value) for value in results.values):
         raise DeviceError(f"the model's output is not a number: {results.values}. Is the model file sound?")
+    if outputs not in (None, len(results.values)):
+        raise DeviceError(
+            f"the device answered {len(results.values)} numbers where the model has {outputs} outputs: another model "
+            "is on the board, or the line lost bytes. Check `host models` and the wiring."
+        )
     if not laps:
         return Inference(iterations, None, None, None, results.values)
     start, end = laps

@@ -7,12 +7,16 @@ that no older one can be mistaken for.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
+import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, Self
 
-from host.errors import DeviceError, DeviceRefused, DeviceReset, GarbledReply, LinkTimeout
+from host.errors import DeviceError, DeviceRefused, DeviceReset, GarbledReply, HostError, LinkTimeout
 from host.link import Link
 from host.wire import codec
 from host.wire.spec import spec
@@ -20,6 +24,7 @@ from host.wire.spec import spec
 # What a device may send at most: the longest honest line is m-results or the flags in `info`, under 1000 characters.
 MAX_LINE_BYTES = 4096
 MAX_REPLY_LINES = 512
+MAX_REPLY_TIMEOUTS = 3  # for a whole reply, however slowly it drips: `infer` has two silences, warm-up and window
 MAX_STALE_LINES = 8192  # more than `db print` of the largest input
 RESYNC_ATTEMPTS = 3
 RESYNC_ATTEMPT_S = 1.0
@@ -42,15 +47,19 @@ class Transcript:
     """log.jsonl: every line sent and received, and notes, with seconds since the start. A context manager."""
 
     def __init__(self, path: Path) -> None:
-        """Create the file."""
-        self._file = path.open("w", encoding="utf-8")
+        """Create the file. Raises HostError when it cannot be written, as `add` does."""
+        self._path = path
+        with self._writing():
+            self._file = path.open("wb", buffering=0)
         self._start = time.monotonic()
 
     def add(self, direction: Literal["tx", "rx", "note"], line: str) -> None:
         """One line; on disk when this returns, as far as we are concerned."""
         seconds = round(time.monotonic() - self._start, 6)
-        self._file.write(json.dumps({"t": seconds, "dir": direction, "line": line}) + "\n")
-        self._file.flush()
+        text = json.dumps({"t": seconds, "dir": direction, "line": line}) + "\n"
+        with self._writing():
+            if self._file.write(text.encode()) < len(text):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def close(self) -> None:
         """Close the file. May be called twice."""
@@ -63,6 +72,15 @@ class Transcript:
     def __exit__(self, *_exc: object) -> None:
         """Close it."""
         self.close()
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise HostError(
+                f"cannot write {self._path}: {error}. Free some room, or choose another folder with --out."
+            ) from error
 
 
 class Exchange:
@@ -161,11 +179,16 @@ class Exchange:
         """Read on to `m-ready`, whatever comes, and only then complain: the next command finds a clean line."""
         replies: list[codec.Reply] = []
         wrong: DeviceError | None = None
+        whole_s = MAX_REPLY_TIMEOUTS * timeout_s
+        deadline = time.monotonic() + whole_s
         for _ in range(MAX_REPLY_LINES):
             try:
-                reply = codec.decode(self._line(time.monotonic() + timeout_s))
+                reply = codec.decode(self._line(min(time.monotonic() + timeout_s, deadline)))
             except LinkTimeout:
-                raise LinkTimeout(self._no_answer(f"to {label!r} within {timeout_s:g} s")) from wrong
+                limit = (
+                    f"that ended within {whole_s:g} s" if time.monotonic() >= deadline else f"within {timeout_s:g} s"
+                )
+                raise LinkTimeout(self._no_answer(f"to {label!r} {limit}")) from wrong
             except GarbledReply as error:
                 wrong = wrong or GarbledReply(f"in the reply to {label!r}: {error}")
                 continue
@@ -233,12 +256,14 @@ def _fault(reply: codec.Reply, label: str) -> DeviceError | None:
             return _was_reset(f"during {label!r}")
         case codec.Error():
             hint = _HINTS.get(reply.kind, "Check the line, then try again.")
-            said = f"the device refused {label!r}: e-[{reply.text}]. {hint}"
+            said = f"the device refused {label!r}: e-[{codec.shown(reply.text)}]. {hint}"
             return DeviceRefused(said, kind=reply.kind, text=reply.text)
         case codec.Ready(rest) if rest:
-            return GarbledReply(f"in the reply to {label!r}: {rest!r} and m-ready run into one line: check the line.")
+            said = f"{codec.shown(rest)!r} and m-ready run into one line"
+            return GarbledReply(f"in the reply to {label!r}: {said}: check the line.")
         case codec.Unknown(text) if text:
-            return GarbledReply(f"in the reply to {label!r}: {text!r} is no line of the protocol: check the line.")
+            said = f"{codec.shown(text)!r} is no line of the protocol"
+            return GarbledReply(f"in the reply to {label!r}: {said}: check the line.")
     return None
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from host.catalog import Dataset, Item, Progress
 from host.device import Device
-from host.errors import DeviceError, UsageError
+from host.errors import UsageError
 from host.results.schema import Accuracy
 
 
@@ -38,11 +38,6 @@ def run_accuracy(device: Device, dataset: Dataset, items: Sequence[Item], progre
         progress("inputs", index, len(items))
         device.load(item.data)
         outputs = device.infer(1, 0).results
-        if len(outputs) != dataset.classes:
-            raise DeviceError(
-                f"{item.name}: the device answered {len(outputs)} numbers where {dataset.task} has {dataset.classes} "
-                "classes: another model is on the board, or the line lost bytes. Check `host models` and the wiring."
-            )
         rows.append(Row(item.name, item.label, first_largest(outputs), outputs))
     progress("inputs", len(items), len(items))
     return tuple(rows)

@@ -23,6 +23,9 @@ CALIBRATION_MARGIN = 1.05  # aim this much over the minimum, so that jitter does
 # virtual time may run a little ahead of the wall clock.
 CLOCK_SLACK_RATIO = 1.1
 CLOCK_SLACK_US = 100_000
+# Nor, on silicon, so much shorter: warm-up and window are nearly all of the exchange. Emulated time may be slower.
+CLOCK_SLOW_RATIO = 2.0
+CLOCK_SLOW_US = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +49,9 @@ class Performance:
 class _Stopwatch:
     """Times windows by the device's clock and learns how long the device may be silent."""
 
-    def __init__(self, device: Device) -> None:
+    def __init__(self, device: Device, *, real_time: bool) -> None:
         self._device = device
+        self._real_time = real_time
         self._slowest_us = 0.0
 
     def window_us(self, inferences: int, warmup: int) -> int:
@@ -65,6 +69,12 @@ class _Stopwatch:
             raise DeviceError(
                 f"the device says a window took {inference.duration_us / 1e6:.3f} s, but the whole exchange took "
                 f"{host_us / 1e6:.3f} s here: a garbled m-lap-us or a wrong clock. Check the line and the clock."
+            )
+        likely_us = inference.duration_us * (inferences + warmup) / inferences
+        if self._real_time and host_us > likely_us * CLOCK_SLOW_RATIO + CLOCK_SLOW_US:
+            raise DeviceError(
+                f"warm-up and window took {host_us / 1e6:.3f} s here, but {likely_us / 1e6:.3f} s by the device's "
+                "clock: it runs slow, or this machine was asleep. Check board_clock_us() of the port."
             )
         self._slowest_us = max(self._slowest_us, inference.duration_us / inferences)
         return inference.duration_us
@@ -98,16 +108,19 @@ def run_performance(
     rules: Rules,
     take_counts: Callable[[], list[int]],
     progress: Progress,
+    *,
+    real_time: bool,
 ) -> Performance:
     """One window on each of `inputs` (name, wire bytes). Blocks for the length of all windows.
 
     take_counts: exact instructions of each inference since it was last called, or [] where nothing counts them.
+    real_time: the device's clock and ours go alike, as they do on silicon.
     Raises LinkError and DeviceError as the device does; nothing is retried but a load.
     """
     windows: list[Window] = []
     counts: list[int] = []
     count = 1
-    stopwatch = _Stopwatch(device)
+    stopwatch = _Stopwatch(device, real_time=real_time)
     for index, (name, data) in enumerate(inputs):
         progress("windows", index, len(inputs))
         device.load(data)

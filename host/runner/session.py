@@ -119,7 +119,8 @@ def _performance(
     target: Target, rules: Rules, run: schema.Run, items: Sequence[catalog.Item], progress: catalog.Progress
 ) -> schema.Run:
     inputs = [(item.name, item.data) for item in items]
-    performance = run_performance(target.device, inputs, rules, target.take_counts, progress)
+    real_time = target.provenance == "measured"
+    performance = run_performance(target.device, inputs, rules, target.take_counts, progress, real_time=real_time)
     return msgspec.structs.replace(
         run,
         valid=not performance.reasons,

@@ -24,6 +24,7 @@ from host.errors import GarbledReply, UsageError
 from host.wire.spec import PATTERNS, Field, spec
 
 U32_MAX = 2**32 - 1
+SHOWN_CHARACTERS = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +236,11 @@ def _decode_error(line: str) -> Error | None:
     return Error(text) if bracketed else None
 
 
+def shown(text: str) -> str:
+    """What the device sent, cut to what a message can hold: log.jsonl has it whole."""
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}..."
+
+
 def decode(line: bytes | str) -> Reply:
     """Read one line of a reply, with or without its line end. Raises GarbledReply; see the module's docstring."""
     text = line.decode("latin-1") if isinstance(line, bytes) else line
@@ -242,19 +248,21 @@ def decode(line: bytes | str) -> Reply:
     if _READY in text:
         return Ready(text.replace(_READY, "", 1))
     if not _PRINTABLE.fullmatch(text):
-        raise GarbledReply(f"unprintable bytes from the device: {text!r}; check baud rate and wiring, then try again")
+        raise GarbledReply(
+            f"unprintable bytes from the device: {shown(text)!r}; check baud rate and wiring, then try again"
+        )
     for pattern, fields, make in _REPLIES:
         match = pattern.fullmatch(text)
         if match:
             try:
                 return make(**{field.name: _CONVERTERS[field.type](match[field.name]) for field in fields})
             except ValueError as why:
-                raise GarbledReply(f"the device sent {text!r}: {why}; check the line, then try again") from why
+                raise GarbledReply(f"the device sent {shown(text)!r}: {why}; check the line, then try again") from why
     error = _decode_error(text)
     if error:
         return error
     if text.startswith(("m-", "e-")):
-        raise GarbledReply(f"no rule of the protocol reads {text!r}; check the line, then try again")
+        raise GarbledReply(f"no rule of the protocol reads {shown(text)!r}; check the line, then try again")
     return Unknown(text)
 
 

@@ -1,6 +1,7 @@
 """Device: every fault of the line or the device has its named error, and nothing wrong is ever returned."""
 
 import json
+import time
 import zlib
 
 import pytest
@@ -353,6 +354,36 @@ def test_an_infer_with_a_line_missing(lost):
     device.load(DATA)
     with pytest.raises(GarbledReply):
         device.infer(10, 1)
+
+
+@pytest.mark.parametrize("outputs", [2, 4])
+def test_another_models_outputs_are_an_error_whatever_is_measured(outputs):
+    device = Device(FakeLink(answers(infer_10_1=GOOD_INFER, results=GOOD_INFER[-1:])))
+    device.outputs = outputs
+    device.load(DATA)
+    with pytest.raises(DeviceError, match=f"answered 3 numbers where the model has {outputs}"):
+        device.infer(10, 1)
+
+
+def test_a_reply_that_drips_without_an_end_is_given_up():
+    class Drip(FakeLink):
+        """A line now and then, always within the timeout of one."""
+
+        def read(self, timeout_s):
+            if timeout_s and self.commands[-1:] == ["name"]:
+                time.sleep(timeout_s / 2)
+                return b"m-warmup-done\r\n"
+            return super().read(timeout_s)
+
+    with pytest.raises(LinkTimeout, match="no answer to 'name' that ended within"):
+        Device(Drip(answers(name=b"")), timeout_s=0.02).name()
+
+
+@pytest.mark.parametrize("line", ["x" * 2000, "m-lap-us-" + "9" * 2000, "e-[" + "x" * 2000 + "]", "x" * 2000 + "\xff"])
+def test_a_message_does_not_fill_the_terminal_with_what_the_device_said(line):
+    with pytest.raises(DeviceError) as caught:
+        Device(FakeLink(answers(name=[line]))).name()
+    assert len(str(caught.value)) < 300
 
 
 def test_an_infer_that_ran_another_number_of_times():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, cast
@@ -38,7 +39,7 @@ class ClockDevice:
 
 def measure(device: ClockDevice, rules: Rules, inputs: int = 5) -> performance.Performance:
     return performance.run_performance(
-        cast(Device, device), [(f"input{i}", b"x") for i in range(inputs)], rules, list, lambda *_: None
+        cast(Device, device), [(f"input{i}", b"x") for i in range(inputs)], rules, list, lambda *_: None, real_time=True
     )
 
 
@@ -84,6 +85,18 @@ def test_a_window_longer_than_the_exchange_is_an_error(monkeypatch: pytest.Monke
     monkeypatch.setattr(performance, "CLOCK_SLACK_US", 100_000)
     with pytest.raises(DeviceError, match="garbled m-lap-us or a wrong clock"):
         measure(ClockDevice(3e6), QUICK)
+
+
+@pytest.mark.parametrize("real_time", [True, False])
+def test_a_clock_that_runs_slow_is_an_error_on_silicon_only(real_time: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Ours tells 10 s between any two looks at it, the device's 1 s for a window.
+    monkeypatch.setattr(performance, "time", SimpleNamespace(monotonic=itertools.count(step=10).__next__))
+    stopwatch = performance._Stopwatch(cast(Device, ClockDevice(100_000)), real_time=real_time)
+    if not real_time:
+        assert stopwatch.window_us(10, 1) == 1_000_000
+        return
+    with pytest.raises(DeviceError, match=r"10\.000 s here, but 1\.100 s by the device's clock"):
+        stopwatch.window_us(10, 1)
 
 
 def test_the_median_window_counts() -> None:
