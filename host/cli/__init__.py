@@ -43,9 +43,28 @@ def _terminate(signum: int, _frame: FrameType | None) -> None:
     raise SystemExit(128 + signum)
 
 
+def _open_closed_streams() -> None:
+    """A caller may have closed stdin, stdout or stderr: else the next file of ours would get its number."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_RDWR)
+            os.dup2(null, number)
+            if null != number:
+                os.close(null)
+            setattr(sys, name, open(number, "r+" if name == "stdin" else "w", closefd=False))  # noqa: SIM115
+
+
+def _drop_stdout() -> None:
+    """What is buffered cannot be written any more: Python shall not try it again at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    signal.signal(signal.SIGTERM, _terminate)
+    _open_closed_streams()
+    for signum in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(signum) == signal.SIG_DFL:  # not under nohup
+            signal.signal(signum, _terminate)
     try:
         args = build_parser().parse_args(argv)
         code: int = args.run(args)
@@ -60,7 +79,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("host: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # The reader of our output went away (`| head`): not an error, but nothing more can be written.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_stdout()  # its reader went away (`| head`)
+        return 1
+    except OSError as error:
+        print(f"host: {error}. Is a disk full, or a file or folder not ours to write?", file=sys.stderr)
+        _drop_stdout()
         return 1
     return code

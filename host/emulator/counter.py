@@ -27,9 +27,18 @@ def build_plugin() -> Path:
     for source in sorted(_SOURCES.glob("*.[ch]")):
         digest.update(source.read_bytes())
     built = cache_folder() / f"count-{os.uname().machine}-{digest.hexdigest()[:16]}.so"
-    if not built.exists():
+    if not _whole(built):
         _compile(built)
     return built
+
+
+def _whole(built: Path) -> bool:
+    """Whether it ends with the sha256 of what comes before, as `_compile` leaves it: QEMU dies of a damaged one."""
+    try:
+        data = built.read_bytes()
+    except OSError:
+        return False
+    return data[-32:] == hashlib.sha256(data[:-32]).digest()
 
 
 def _compile(built: Path) -> None:
@@ -42,6 +51,8 @@ def _compile(built: Path) -> None:
             done = subprocess.run([*command, "-o", str(fresh)], capture_output=True, text=True, check=False)
             if done.returncode:
                 raise SetupError(f"the QEMU plugin does not compile: {shlex.join(command)}\n{done.stderr[-2000:]}")
+            with fresh.open("ab") as file:  # a loader does not look at what is behind the last section
+                file.write(hashlib.sha256(fresh.read_bytes()).digest())
             fresh.replace(built)
     except FileNotFoundError:
         raise SetupError("gcc is missing; it compiles the instruction counter: sudo apt-get install gcc") from None

@@ -22,6 +22,8 @@ def open_link(url: str, baud: int) -> Link:
     Raises LinkError, saying what to do, when the port is missing, busy, forbidden or refused; UsageError when the URL
     is none.
     """
+    if not url:
+        raise UsageError("the port's name is empty: say where the board is, e.g. --port /dev/ttyACM0")
     if url.startswith("socket://"):
         return TcpLink(url)
     return SerialLink(url, baud)
@@ -98,6 +100,8 @@ def _why_not_open(url: str, error: OSError) -> str:
             f"{url}: no permission. Join the group that owns the port (`sudo adduser $USER dialout` on Debian) and "
             "log in again."
         )
+    if number in (errno.EISDIR, errno.ENOTTY) or "Could not configure port" in text:
+        return f"{url}: not a serial port. {_known_ports()}"
     if number in (errno.EBUSY, errno.EAGAIN) or "exclusively lock" in text:
         return f"{url}: busy: another program has it open. Close the other terminal or runner."
     if number == errno.ECONNREFUSED or "refused" in text:

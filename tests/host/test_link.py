@@ -133,7 +133,7 @@ def test_a_port_that_is_busy(terminal):
 
 def test_a_file_that_is_no_port(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(LinkError, match="cannot be opened"):
+    with pytest.raises(LinkError, match="not a serial port"):
         open_link(str(tmp_path / "file"), 115200)
 
 
