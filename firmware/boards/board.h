@@ -20,7 +20,8 @@ enum board_status {
     BOARD_E_OVERRUN = -1 /* received bytes were lost since the last read */
 };
 
-/* Clocks, FPU, UART (115200 8N1), clock and pin (high). Called once, first. Does not return on a dead oscillator. */
+/* Clocks, UART (custom_baud of board.ini, 8N1), clock and pin (high). Called once, first; an FPU is on by then, because
+ * main() may use it. Does not return on a dead oscillator. */
 void board_init(void);
 
 /* Short lower-case name, the folder's name, e.g. "nucleo_l4r5zi". Static storage. */

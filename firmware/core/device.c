@@ -79,6 +79,7 @@ static void device_answer(struct device *device, enum wire_event event, const st
     case WIRE_EVENT_TOO_MANY:
         if (command->id == WIRE_COMMAND_DB || command->id == WIRE_COMMAND_DB_LOAD) {
             input_fail(&device->input); /* data are missing or doubled: a terminator was lost */
+            device->has_results = false;
         }
         say_error_too_many_arguments(reply, command->excess);
         break;

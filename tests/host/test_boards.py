@@ -141,3 +141,13 @@ def test_every_option_a_board_uses_is_explained_in_the_template() -> None:
 def test_a_board_is_documented(name: str) -> None:
     readme = BOARDS_DIR / name / "README.md"
     assert readme.read_text().startswith(f"# {name}\n")
+
+
+@pytest.mark.parametrize("name", sorted(name for name in find_boards() if (BOARDS_DIR / name / "board.ld").exists()))
+def test_the_linker_script_has_the_sizes_of_board_ini(name: str) -> None:
+    script = (BOARDS_DIR / name / "board.ld").read_text()
+    sizes = re.findall(r"^ *(FLASH|RAM) .*LENGTH = (\d+)([KM])$", script, flags=re.MULTILINE)
+    unit = {"K": 1 << 10, "M": 1 << 20}
+    found = {memory: int(count) * unit[letter] for memory, count, letter in sizes}
+    board = get_board(name)
+    assert found == {"FLASH": board.flash_bytes, "RAM": board.ram_bytes}
