@@ -22,7 +22,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--port", metavar="URL", help="any pyserial URL: /dev/ttyACM0, socket://HOST:PORT, rfc2217://..."
     )
-    parser.add_argument("--mode", choices=("performance", "accuracy", "energy"), default="performance")
+    parser.add_argument(
+        "--mode",
+        choices=("performance", "accuracy", "energy"),
+        default="performance",
+        help="what to measure; default: performance; energy arrives later",
+    )
     parser.add_argument(
         "--rules",
         choices=("quick", "mlperf"),
@@ -37,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     """Run the session, print the table, return 1 if a run is not valid."""
     from host.errors import UsageError
     from host.report.progress import Reporter
-    from host.report.table import print_result
+    from host.report.table import print_result, stdout_console
     from host.results import schema
     from host.runner.session import Plan, run_session
 
@@ -57,6 +62,6 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         sys.stdout.write(schema.encode(outcome.result).decode())
     else:
-        print_result(outcome.result)
+        print_result(outcome.result, stdout_console())
         print(f"results: {outcome.folder}")
     return 0 if all(run.valid for run in outcome.result.runs) else 1

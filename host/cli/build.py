@@ -15,25 +15,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Build and print sizes, models and where the files are."""
-    from rich.table import Table
-
     from host.boards import get_board
     from host.build import build
-    from host.paths import PROJECT_DIR
-    from host.report.table import stdout_console
+    from host.report.progress import Reporter
+    from host.report.table import listing, stdout_console
 
     board = get_board(args.board)
-    console = stdout_console()
-    with console.status(f"building {board.name}"):
+    with Reporter() as reporter, reporter.step(f"building the firmware for {board.name}"):
         image = build(board, verbose=args.verbose)
     flash_bytes = image.sizes["text"] + image.sizes["data"]
     ram_bytes = image.sizes["data"] + image.sizes["bss"]
-    table = Table("", "bytes", "of", title=f"{board.name}, build {image.build_id}", title_justify="left")
-    table.add_row("flash (code, constants, models)", f"{flash_bytes}", f"{flash_bytes / board.flash_bytes:.1%}")
+    table = listing("part", "bytes", "what it is")
+    table.add_row("flash", f"{flash_bytes:,}", f"code, constants, models: {flash_bytes / board.flash_bytes:.1%} of it")
     for model in image.models:
-        table.add_row(f"  model {model.id}", f"{model.bytes}", model.source)
-    table.add_row("RAM (arena, buffers, stack)", f"{ram_bytes}", f"{ram_bytes / board.ram_bytes:.1%}")
-    console.print(table)
-    for what, path in (("image", image.elf), ("map", image.map)):
-        print(f"{what}: {path.relative_to(PROJECT_DIR)}")
+        table.add_row(f"  {model.id}", f"{model.bytes:,}", f"{model.name} ({model.source})")
+    table.add_row("RAM", f"{ram_bytes:,}", f"arena, buffers, stack: {ram_bytes / board.ram_bytes:.1%} of it")
+    stdout_console().print(table)
+    for what, text in (("build", image.build_id), ("image", image.elf), ("map", image.map)):
+        print(f"{what}: {text}")
     return 0

@@ -17,7 +17,7 @@ POLL_S = 0.1
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `host emulate`."""
-    parser.add_argument("board", metavar="BOARD", help="one of `host boards` that has an emulator")
+    parser.add_argument("board", metavar="BOARD", help="an emulated board that `host boards` lists")
     parser.add_argument("--pty", metavar="PATH", type=Path, help="be a serial device at PATH instead of a socket")
     parser.add_argument("--fast", action="store_true", help="as fast as it goes: the board's clock means nothing then")
 
@@ -30,13 +30,16 @@ def run(args: argparse.Namespace) -> int:
     from host.emulator.process import end_with_parent
     from host.emulator.pty import PtyBridge
     from host.errors import UsageError
+    from host.report.progress import Reporter
 
     end_with_parent()
     board = get_board(args.board)
     if board.emulator is None:
         raise UsageError(f"{board.name} has no emulator: it is a real board, `host flash {board.name}` loads it")
     try:
-        with emulator.start(build(board), timed=not args.fast) as running:
+        with Reporter() as reporter, reporter.step(f"building the firmware for {board.name}"):
+            image = build(board)
+        with emulator.start(image, timed=not args.fast) as running:
             if args.pty is None:
                 print(running.url, flush=True)
                 _serve(running, None)

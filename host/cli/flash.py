@@ -14,13 +14,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Flash and say so."""
-    from rich.console import Console
-
     from host.boards import get_board
     from host.flash import flash
+    from host.report.progress import Reporter
 
     board = get_board(args.board)
-    with Console().status(f"building and loading {board.name}"):
+    with Reporter() as reporter, reporter.step(f"building the firmware for {board.name} and loading it"):
         flash(board)
     print(f"{board.name} is loaded; it prints its banner on the virtual COM port at {board.baud} baud")
     return 0

@@ -102,9 +102,8 @@ def listing(*titles: str) -> Table:
     return table
 
 
-def print_result(result: Result, console: Console | None = None) -> None:
-    """Print heading, table, models and data to stdout, at full width where nobody looks at it in a terminal."""
-    console = console or stdout_console()
+def print_result(result: Result, console: Console) -> None:
+    """Print heading, table, models and data sets."""
     for part in (
         heading(result),
         result_table(result),
