@@ -12,7 +12,7 @@
     |   +-- LoadIncomplete    an input did not arrive whole (no `m-load-done`, or another CRC)
     |   +-- GarbledReply      a line that no rule of the protocol reads, or a reply that is not its command's
     |   +-- DeviceReset       the device started again under us: model, mode and input are gone
-    +-- InstrumentError       a power monitor (energy/)
+    +-- InstrumentError       a power monitor (nothing raises it until energy/ has instruments)
     +-- ResultInvalid         a record that breaks the result schema
 
 Every message says what happened and what to do next.

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -120,9 +121,7 @@ def fresh_checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_fresh_checkout_builds_the_same_image(fresh_checkout: Path, firmware_image: FirmwareImage, name: str) -> None:
     record = json.loads((fresh_checkout / ".pio" / "build" / name / "build.json").read_text())
     image = firmware_image(name)
-    assert record["models"] == [
-        {"id": m.id, "name": m.name, "source": m.source, "sha256": m.sha256, "bytes": m.bytes} for m in image.models
-    ]
+    assert record["models"] == [asdict(model) for model in image.models]
     assert record["build_id"] == image.build_id
     assert record["elf_sha256"] == image.sha256  # no path of either checkout got in
 

@@ -3,6 +3,7 @@
 Everything about the board comes from its board.ini; see firmware/boards/template/board.ini.template.
 """
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -114,9 +115,7 @@ def write_build_json(target: list, source: list, env: object) -> int:
         "elf_sha256": hashlib.sha256(image.read_bytes()).hexdigest(),
         "map": os.path.relpath(image.with_suffix(".map"), project),
         "sizes": sizes,
-        "models": [
-            {"id": m.id, "name": m.name, "source": m.source, "sha256": m.sha256, "bytes": m.bytes} for m in info.models
-        ],
+        "models": [dataclasses.asdict(model) for model in info.models],
     }
     Path(str(target[0])).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     sys.stdout.write(
