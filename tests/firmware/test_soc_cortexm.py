@@ -222,6 +222,28 @@ def test_a_long_reply_arrives_whole(run: Callable[..., str]) -> None:
     assert text == "0123456789" * 5000 + "\nflushed\n"
 
 
+def test_nothing_interrupts_after_a_flush(run: Callable[..., str]) -> None:
+    """The promise a timed window rests on. Masked, so that an interrupt that comes stays pending and is seen."""
+    text = run("""
+    int main(void)
+    {
+        board_init();
+        for (uint32_t length = 1; length < 1500; length += 97) {
+            for (uint32_t i = 0; i < length; i++) { say("x"); }
+            board_uart_flush();
+            uint32_t mask = cortexm_irq_mask();
+            uint64_t start = board_clock_us();
+            while (board_clock_us() - start < 2000) { }
+            uint32_t pending = *cortexm_register(0xE000E200); /* NVIC ISPR0 */
+            cortexm_irq_restore(mask);
+            if (pending != 0) { fail("interrupt"); }
+        }
+        fail("\\ngood");
+    }
+    """)
+    assert text.split()[-1] == "good"
+
+
 def test_what_does_not_fit_is_a_linker_error(tmp_path: Path) -> None:
     result = link(tmp_path, "int main(void) { fail(0); return 0; }", FIRMWARE / "boards/template/board.ld")
     assert result.returncode != 0
