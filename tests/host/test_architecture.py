@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -82,3 +84,26 @@ def test_importing_everything_touches_no_network_and_no_port() -> None:
         "assert not {'requests', 'pooch', 'serial', 'PIL', 'platformio'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", script], check=True, cwd=PROJECT_DIR, timeout=60)
+
+
+def test_the_package_holds_every_file_of_its_folders() -> None:
+    patterns = tomllib.loads((PROJECT_DIR / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    held = {file for package, globs in patterns.items() for glob in globs for file in folder_of(package).glob(glob)}
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", "host", "energy"],
+        cwd=PROJECT_DIR, check=True, capture_output=True, text=True,
+    ).stdout.split()  # fmt: skip
+    assert {PROJECT_DIR / name for name in listed if not name.endswith(".py")} == held
+
+
+def folder_of(package: str) -> Path:
+    return PROJECT_DIR.joinpath(*package.split("."))
+
+
+def test_outside_a_checkout_it_says_what_to_do(tmp_path: Path) -> None:
+    shutil.copytree(PROJECT_DIR / "host", tmp_path / "host", ignore=shutil.ignore_patterns("__pycache__"))
+    command = [sys.executable, "-m", "host", "boards"]
+    answer = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, text=True, timeout=60)
+    assert answer.returncode == 1
+    assert "no checkout of tinyjoule" in answer.stderr
+    assert "pip install -e" in answer.stderr
