@@ -1,5 +1,8 @@
 """The files that users edit: every mistake is an error that names the file, and the line of a list."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 from catalog_kit import INPUTS, LABELS, TASK, catalog, put, sha, write_dataset, write_model
 from hypothesis import given
@@ -92,6 +95,18 @@ def test_bad_registry_lines_are_named(tmp_path, line, said):
     assert said in str(error.value)
 
 
+def refusal(load: Callable[[Path], object], path: Path, old: str, new: str) -> str:
+    """What `load` says, behind the file's name, when `old` has become `new` in it."""
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    with pytest.raises(SetupError) as error:
+        load(path)
+    file, _, said = str(error.value).partition(": ")
+    assert file == str(path)
+    return said
+
+
 def test_a_registry_name_listed_twice_is_refused(tmp_path):
     path = tmp_path / "registry.txt"
     path.write_text(f"a.bin {'0' * 64}\na.bin {'1' * 64}\n")
@@ -115,14 +130,7 @@ def test_a_registry_name_listed_twice_is_refused(tmp_path):
     ],
 )
 def test_mistakes_in_model_toml_name_the_file_and_the_field(tmp_path, old, new, said):
-    path = write_model(tmp_path)
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new, 1))
-    with pytest.raises(SetupError) as error:
-        load_model(path)
-    assert str(error.value).startswith(f"{path}: ")
-    assert said in str(error.value)
+    assert said in refusal(load_model, write_model(tmp_path), old, new)
 
 
 @pytest.mark.parametrize(
@@ -135,14 +143,7 @@ def test_mistakes_in_model_toml_name_the_file_and_the_field(tmp_path, old, new, 
     ],
 )
 def test_mistakes_in_dataset_toml_name_the_file_and_the_field(tmp_path, old, new, said):
-    path = write_dataset(tmp_path)
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new, 1))
-    with pytest.raises(SetupError) as error:
-        load_dataset(path)
-    assert str(error.value).startswith(f"{path}: ")
-    assert said in str(error.value)
+    assert said in refusal(load_dataset, write_dataset(tmp_path), old, new)
 
 
 def test_a_task_with_one_half_missing_says_which_file(tmp_path):

@@ -21,7 +21,7 @@ printable = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E))
 
 
 def fill(text: Text) -> str:
-    return "".join(part if isinstance(part, str) else SAMPLES[part.type] for part in text.parts)
+    return text.filled(**{field.name: SAMPLES[field.type] for field in text.fields})
 
 
 # ---- the vectors, and that they leave nothing out ----
