@@ -131,9 +131,10 @@ def _forget(folder: Path) -> None:
 
 
 def _reason(output: str) -> str:
-    errors = [line for line in output.splitlines() if line.startswith("Error: ")]
+    # Ours, or what a full or read-only disk makes PlatformIO print above twenty lines of its own code.
+    errors = [line for line in output.splitlines() if line.startswith(("Error: ", "OSError: "))]
     if errors:
-        return ": " + errors[0].removeprefix("Error: ")
+        return ": " + errors[0].partition(": ")[2]
     lines = output.splitlines()
     compiler = [line for line in lines if " error: " in line]
     return ":\n" + "\n".join(compiler[:20] or lines[-20:])

@@ -15,7 +15,7 @@ import pytest
 from processes import children, gone, wait_for
 
 from host.boards import get_board
-from host.build import Image, build
+from host.build import Image, _reason, build
 from host.emulator.counter import build_plugin
 from host.errors import HostError
 from host.exchange import Transcript
@@ -78,6 +78,11 @@ def test_a_build_folder_that_cannot_be_made(tmp_path: Path) -> None:
     assert answer.returncode == 1
     assert f"cannot build in {tmp_path / 'file'}" in answer.stderr
     assert "Traceback" not in answer.stderr
+
+
+def test_a_full_disk_below_the_build_is_told_from_what_platformio_prints() -> None:
+    said = "Verbose mode can be enabled\nOSError: [Errno 28] No space left on device:\n" + "  File main.py\n" * 30
+    assert _reason(said) == ": [Errno 28] No space left on device:"
 
 
 @pytest.mark.parametrize(
