@@ -165,3 +165,22 @@ def test_an_interrupted_run_leaves_no_emulator_behind(data_dir: Path, tmp_path: 
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=20) == 130
     assert all(gone(board) for board in boards)
+
+
+def test_a_board_that_dies_keeps_the_records_of_finished_tasks(data_dir: Path, tmp_path: Path) -> None:
+    words = ["ic01", "kws01", "--mode", "accuracy", "--board", "native", "--out", str(tmp_path)]
+    with subprocess.Popen(
+        [sys.executable, "-m", "host", "bench", *words], cwd=PROJECT, stderr=subprocess.PIPE, text=True
+    ) as process:
+        # 20 images and the first keywords: the second task is on its way.
+        wait_for(lambda: results_so_far(tmp_path) >= 2 * 25 or process.poll() is not None)
+        assert process.poll() is None, "it ended too early"
+        (board,) = children(process.pid)
+        os.kill(board, signal.SIGKILL)
+        _, errors = process.communicate(timeout=60)
+    (folder,) = tmp_path.iterdir()
+    assert process.returncode == 1
+    assert "LinkError" in errors
+    assert str(folder) in errors
+    assert "Traceback" not in errors
+    assert [run.task for run in record.read_result(folder).runs] == ["ic01"]
