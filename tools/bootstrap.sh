@@ -79,5 +79,5 @@ if ! [ "$stamp" -nt pyproject.toml ] || ! [ "$stamp" -nt "$constraints" ]; then
     progress "preparing .venv" '{ p = 50 }' $pip "$backend"
     progress "installing the Python packages${extra:+ (with $extra)}" "$steps" \
         $pip --no-build-isolation -c "$constraints" -e ".${extra:+[$extra]}"
-    touch "$stamp"
+    touch .venv/.ready "$stamp" # an extra brings everything that the plain installation has
 fi
