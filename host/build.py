@@ -18,6 +18,7 @@ from typing import Any
 from host.boards import Board
 from host.embed import EmbeddedModel
 from host.errors import SetupError
+from host.lifeline import tied
 from host.paths import PROJECT_DIR
 
 # PlatformIO reads the same variable: builds with other models or flags can be kept apart.
@@ -87,7 +88,8 @@ def run_platformio(board: Board, *options: str, quiet: bool = True, timeout_s: f
 
     Whatever ends the wait early (Ctrl-C, SIGTERM, subprocess.TimeoutExpired) ends its compilers or flasher as well.
     """
-    command = [sys.executable, "-m", "platformio", "run", "-e", board.name, *options]
+    # Tied to us: when we are killed, PlatformIO may wait for ever for somebody to read what it prints.
+    command = tied([sys.executable, "-m", "platformio", "run", "-e", board.name, *options])
     pipe = subprocess.PIPE if quiet else None
     stderr = subprocess.STDOUT if quiet else None
     with subprocess.Popen(

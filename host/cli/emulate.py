@@ -27,9 +27,9 @@ def run(args: argparse.Namespace) -> int:
     from host import emulator
     from host.boards import get_board
     from host.build import build
-    from host.emulator.process import end_with_parent
     from host.emulator.pty import PtyBridge
     from host.errors import UsageError
+    from host.lifeline import end_with_parent
     from host.report.progress import Reporter
 
     end_with_parent()

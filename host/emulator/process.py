@@ -1,20 +1,10 @@
-"""Child processes that never outlive us.
-
-A killed host must not leave an emulator that burns a core. The kernel kills the child when its parent dies
-(PR_SET_PDEATHSIG), whatever the parent died of. A child sets that for itself, so a few lines of Python run in it first
-and then become the program; unlike `preexec_fn` this is safe when the host has threads.
-
-The kernel means the *thread* that started the child: start emulators from a thread that lives as long as they do.
-"""
+"""Child processes of the emulators: started, watched, stopped and reaped; they never outlive us (lifeline.py)."""
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
-import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -23,20 +13,11 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from host.errors import LinkError, LinkTimeout, SetupError
+from host.lifeline import tied
 
 STOP_GRACE_S = 2.0
 DYING_S = 0.5
 STDERR_TAIL_BYTES = 2000
-
-_PR_SET_PDEATHSIG = 1
-
-# argv: parent's pid, program, its arguments. A parent that died before prctl() took effect is seen by getppid().
-_TIED = (
-    "import ctypes, os, sys\n"
-    "ctypes.CDLL(None).prctl(1, 9, 0, 0, 0)\n"
-    "if os.getppid() != int(sys.argv[1]): sys.exit(1)\n"
-    "os.execvp(sys.argv[2], sys.argv[2:])\n"
-)
 
 
 class Child:
@@ -156,19 +137,10 @@ class ChildBoard:
         return self._child
 
 
-def end_with_parent() -> None:
-    """From now on this process gets SIGTERM when the one that started it dies."""
-    parent = os.getppid()
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
-    if os.getppid() != parent:
-        os.kill(os.getpid(), signal.SIGTERM)  # it died just now, before the kernel knew
-
-
 def _spawn(
     command: Sequence[str], stdout: BinaryIO, stderr: BinaryIO, pass_fds: Sequence[int]
 ) -> subprocess.Popen[bytes]:
-    tied = [sys.executable, "-I", "-S", "-c", _TIED, str(os.getpid()), *command]
     # A session of its own: Ctrl-C in the terminal is for the host, which then ends the child in order.
     return subprocess.Popen(
-        tied, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, pass_fds=pass_fds, start_new_session=True
+        tied(command), stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, pass_fds=pass_fds, start_new_session=True
     )

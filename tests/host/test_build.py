@@ -14,6 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+from processes import children, wait_for
 
 from host import embed, toolchain
 from host.boards import find_boards, get_board
@@ -228,3 +229,33 @@ def test_a_damaged_record_is_no_image(firmware_image: FirmwareImage) -> None:
     finally:
         record.write_text(whole)
     assert last_image(image.board) == image
+
+
+def session_members(session: int) -> list[int]:
+    """Live processes of one session: `session` itself, and all it has started."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # it has just ended
+        if int(fields[3]) == session and fields[0] != "Z":
+            found.append(int(folder.name))
+    return found
+
+
+def test_a_killed_host_leaves_no_build_behind(tmp_path: Path) -> None:
+    host = subprocess.Popen(
+        [sys.executable, "-m", "host", "build", "native"],
+        cwd=PROJECT_DIR,
+        env={**os.environ, "PLATFORMIO_BUILD_DIR": str(tmp_path)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    with host:
+        wait_for(lambda: list(tmp_path.rglob("*.o")) or host.poll() is not None)  # compilers are at work
+        assert host.poll() is None, "it ended too early"
+        (build_session,) = children(host.pid)
+        assert session_members(build_session)
+        host.kill()
+    wait_for(lambda: not session_members(build_session))

@@ -259,7 +259,7 @@ def test_a_board_without_an_emulator_says_what_to_do(host_command):
 
 
 def test_a_parent_that_is_killed_ends_the_host_too():
-    code = "import time; from host.emulator.process import end_with_parent; end_with_parent(); print(1, flush=True); "
+    code = "import time; from host.lifeline import end_with_parent; end_with_parent(); print(1, flush=True); "
     outer = (
         "import subprocess, sys, time\n"
         f"child = subprocess.Popen([sys.executable, '-c', {code + 'time.sleep(600)'!r}], stdout=subprocess.PIPE)\n"
