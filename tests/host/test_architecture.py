@@ -23,6 +23,7 @@ FILES = sorted(
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "paths": set(),
+    "lifeline": set(),
     "wire": set(),
     "link": set(),
     "results": set(),
@@ -31,7 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "report": {"results"},
     "exchange": {"link", "wire"},
     "device": {"link", "wire", "exchange"},
-    "emulator": {"link", "paths", "build"},
+    "emulator": {"link", "paths", "build", "lifeline"},
 }
 
 
