@@ -19,13 +19,16 @@ from host.runner.rules import Rules
 
 MAX_INFERENCES = 1_000_000  # a device that needs more of them for one window has a clock that stands still
 CALIBRATION_MARGIN = 1.05  # aim this much over the minimum, so that jitter does not make a window too short
-# A window cannot have lasted longer on the device than the whole exchange did here. The slack is for an emulator whose
-# virtual time may run a little ahead of the wall clock.
-CLOCK_SLACK_RATIO = 1.1
-CLOCK_SLACK_US = 100_000
-# Nor, on silicon, so much shorter: warm-up and window are nearly all of the exchange. Emulated time may be slower.
+# On silicon the device's clock and ours go alike: a window cannot have lasted longer there than the whole exchange did
+# here, nor so much shorter, as warm-up and window are nearly all of the exchange.
+CLOCK_FAST_RATIO = 1.1
+CLOCK_FAST_US = 100_000
 CLOCK_SLOW_RATIO = 2.0
 CLOCK_SLOW_US = 1_000_000
+# An emulated clock has nothing to do with ours, but it counts instructions, and so does the plugin. What only the clock
+# sees is the loop around the inferences.
+COUNT_RATIO = 0.02
+COUNT_US = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +68,35 @@ class _Stopwatch:
                 "the device printed no m-lap-us: it is in energy mode. Reset it, or rebuild a stock firmware for "
                 "performance mode."
             )
-        if inference.duration_us > host_us * CLOCK_SLACK_RATIO + CLOCK_SLACK_US:
-            raise DeviceError(
-                f"the device says a window took {inference.duration_us / 1e6:.3f} s, but the whole exchange took "
-                f"{host_us / 1e6:.3f} s here: a garbled m-lap-us or a wrong clock. Check the line and the clock."
-            )
-        likely_us = inference.duration_us * (inferences + warmup) / inferences
-        if self._real_time and host_us > likely_us * CLOCK_SLOW_RATIO + CLOCK_SLOW_US:
-            raise DeviceError(
-                f"warm-up and window took {host_us / 1e6:.3f} s here, but {likely_us / 1e6:.3f} s by the device's "
-                "clock: it runs slow, or this machine was asleep. Check board_clock_us() of the port."
-            )
+        if self._real_time:
+            likely_us = inference.duration_us * (inferences + warmup) / inferences
+            _compare_clocks(inference.duration_us, likely_us, host_us)
         self._slowest_us = max(self._slowest_us, inference.duration_us / inferences)
         return inference.duration_us
+
+
+def _compare_clocks(window_us: int, likely_us: float, host_us: float) -> None:
+    """window_us by the device, likely_us with its warm-up; host_us is what the whole exchange took here."""
+    if window_us > host_us * CLOCK_FAST_RATIO + CLOCK_FAST_US:
+        raise DeviceError(
+            f"the device says a window took {window_us / 1e6:.3f} s, but the whole exchange took "
+            f"{host_us / 1e6:.3f} s here: a garbled m-lap-us or a wrong clock. Check the line and the clock."
+        )
+    if host_us > likely_us * CLOCK_SLOW_RATIO + CLOCK_SLOW_US:
+        raise DeviceError(
+            f"warm-up and window took {host_us / 1e6:.3f} s here, but {likely_us / 1e6:.3f} s by the device's "
+            "clock: it runs slow, or this machine was asleep. Check board_clock_us() of the port."
+        )
+
+
+def _compare_counts(window_us: int, counts: Sequence[int], clock_hz: int) -> None:
+    """The emulated clock against the plugin, which has counted the same window."""
+    counted_us = sum(counts) * 1e6 / clock_hz
+    if abs(window_us - counted_us) > counted_us * COUNT_RATIO + COUNT_US:
+        raise DeviceError(
+            f"the device says a window took {window_us} us of emulated time, but {sum(counts)} instructions at "
+            f"{clock_hz} Hz take {counted_us:.0f} us: a garbled m-lap-us, or a wrong custom_clock_hz in board.ini."
+        )
 
 
 def next_count(inferences: int, duration_us: int, rules: Rules) -> int:
@@ -110,11 +129,13 @@ def run_performance(
     progress: Progress,
     *,
     real_time: bool,
+    clock_hz: int | None = None,
 ) -> Performance:
     """One window on each of `inputs` (name, wire bytes). Blocks for the length of all windows.
 
     take_counts: exact instructions of each inference since it was last called, or [] where nothing counts them.
     real_time: the device's clock and ours go alike, as they do on silicon.
+    clock_hz: instructions per second of emulated time, to hold counts against; None where that means nothing.
     Raises LinkError and DeviceError as the device does; nothing is retried but a load.
     """
     windows: list[Window] = []
@@ -133,7 +154,10 @@ def run_performance(
                 break
             count = next_count(count, duration_us, rules)
         windows.append(Window(input=name, inferences=count, duration_us=duration_us))
-        counts.extend(take_counts()[-count:])
+        window_counts = take_counts()[-count:]
+        if window_counts and clock_hz:
+            _compare_counts(duration_us, window_counts, clock_hz)
+        counts.extend(window_counts)
     progress("windows", len(inputs), len(inputs))
     return Performance(tuple(windows), statistics.median_low(counts) if counts else None, check(windows, rules))
 

@@ -119,8 +119,15 @@ def _performance(
     target: Target, rules: Rules, run: schema.Run, items: Sequence[catalog.Item], progress: catalog.Progress
 ) -> schema.Run:
     inputs = [(item.name, item.data) for item in items]
-    real_time = target.provenance == "measured"
-    performance = run_performance(target.device, inputs, rules, target.take_counts, progress, real_time=real_time)
+    performance = run_performance(
+        target.device,
+        inputs,
+        rules,
+        target.take_counts,
+        progress,
+        real_time=target.provenance == "measured",
+        clock_hz=target.board.clock_hz if target.board else None,
+    )
     return msgspec.structs.replace(
         run,
         valid=not performance.reasons,

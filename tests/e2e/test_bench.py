@@ -10,14 +10,21 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from processes import children, gone, wait_for
 
+from host.build import Image
+from host.device import Device
+from host.emulator import start
+from host.link import open_link
 from host.results import record, schema
+from host.runner.performance import run_performance
+from host.runner.rules import RULES
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 
@@ -184,3 +191,24 @@ def test_a_board_that_dies_keeps_the_records_of_finished_tasks(data_dir: Path, t
     assert str(folder) in errors
     assert "Traceback" not in errors
     assert [run.task for run in record.read_result(folder).runs] == ["ic01"]
+
+
+def test_an_emulator_that_makes_lost_time_good_is_no_broken_clock(firmware_image: Callable[[str], Image]) -> None:
+    image = firmware_image("mps2_an386")
+    with start(image, timed=True) as board, Device(open_link(board.url, image.board.baud)) as device:
+        device.wait_boot()
+        info = device.info()
+        assert info is not None
+        # Held up for longer than a window: its virtual time then runs faster than ours until it has caught up.
+        os.kill(board.pid, signal.SIGSTOP)
+        time.sleep(3)
+        os.kill(board.pid, signal.SIGCONT)
+        result = run_performance(
+            *(device, [("zeros", bytes(info.input_bytes))], RULES["quick"], board.take_instruction_counts),
+            progress=lambda *_: None,
+            real_time=False,
+            clock_hz=image.board.clock_hz,
+        )
+    assert result.windows[0].duration_us == pytest.approx(
+        result.windows[0].inferences * (result.instructions or 0) * 0.008, rel=1e-3
+    )
