@@ -9,11 +9,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from host.boards import get_board
 from host.build import Image, build
 
 PROJECT = Path(__file__).resolve().parent.parent
+
+# A busy machine is no failed property: no example has a time limit.
+settings.register_profile("untimed", parent=settings(), deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ from host.errors import GarbledReply
 from host.wire import codec
 
 NAME = b"m-name-dut-[tinyjoule]\r\nm-ready\r\n"
-property_test = settings(deadline=None, max_examples=300)
+property_test = settings(max_examples=300)
 
 
 @pytest.fixture(scope="module")

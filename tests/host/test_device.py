@@ -258,7 +258,7 @@ faults = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.binary(min_size=490, max_size=490), damage=faults)
 def test_a_damaged_load_is_whole_or_an_error(data, damage):
     fake = TinyjouleDevice()
