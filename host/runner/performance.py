@@ -155,6 +155,8 @@ def run_performance(
             count = next_count(count, duration_us, rules)
         windows.append(Window(input=name, inferences=count, duration_us=duration_us))
         window_counts = take_counts()[-count:]
+        if window_counts and len(window_counts) != count:
+            raise DeviceError(f"{len(window_counts)} of {count} inferences were counted: run it again, and report it.")
         if window_counts and clock_hz:
             _compare_counts(duration_us, window_counts, clock_hz)
         counts.extend(window_counts)

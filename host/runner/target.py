@@ -70,7 +70,7 @@ def open_target(
         info = device.info()
         if info is not None:
             board = _confirm_board(board, info)
-            image = image or (build.last_image(board) if board else None)
+            image = image or build.last_image(board)
             device.set_mode("performance")
         emulated = board is not None and board.emulator is not None
         yield Target(device, info, board, image, "emulated" if emulated else "measured", take_counts)
@@ -80,10 +80,16 @@ def _no_counts() -> list[int]:
     return []
 
 
-def _confirm_board(board: boards.Board | None, info: DeviceInfo) -> boards.Board | None:
+def _confirm_board(board: boards.Board | None, info: DeviceInfo) -> boards.Board:
     if board is not None and board.name != info.board:
         raise DeviceError(f"the device says it is {info.board}, not {board.name}: check --board and --port.")
-    return board or boards.find_boards().get(info.board)
+    known = boards.find_boards().get(info.board)
+    if known is None:  # nobody here could tell whether it is silicon or emulated
+        raise DeviceError(
+            f"the device says it is {info.board}, which has no folder in firmware/boards here: "
+            "run the host from the checkout that its firmware was built in."
+        )
+    return known
 
 
 def select(target: Target, model: catalog.ModelFile) -> schema.ModelInfo:

@@ -19,12 +19,15 @@ import pytest
 from processes import children, gone, wait_for
 
 from host.build import Image
-from host.device import Device
+from host.device import Device, Transcript
 from host.emulator import start
+from host.errors import DeviceError
 from host.link import open_link
+from host.report.progress import Reporter
 from host.results import record, schema
 from host.runner.performance import run_performance
 from host.runner.rules import RULES
+from host.runner.target import open_target
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 
@@ -212,3 +215,15 @@ def test_an_emulator_that_makes_lost_time_good_is_no_broken_clock(firmware_image
     assert result.windows[0].duration_us == pytest.approx(
         result.windows[0].inferences * (result.instructions or 0) * 0.008, rel=1e-3
     )
+
+
+def test_a_board_without_a_folder_here_is_not_called_measured(
+    firmware_image: Callable[[str], Image], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with start(firmware_image("native"), timed=False) as board, Transcript(tmp_path / "log.jsonl") as transcript:
+        monkeypatch.setattr("host.boards.find_boards", dict)
+        with (
+            pytest.raises(DeviceError, match="native, which has no folder"),
+            open_target(None, board.url, transcript, Reporter(), timed=False),
+        ):
+            pass

@@ -179,3 +179,13 @@ def test_only_the_whole_official_set_is_held_against_the_target() -> None:
         accuracy.score(dataset(False, 10), rows([0] * 10)),
     ):
         assert (other.value, other.target, other.met) == (1.0, None, None)
+
+
+def test_inferences_that_were_not_counted_are_an_error() -> None:
+    with pytest.raises(DeviceError, match="1 of 3 inferences were counted"):
+        performance.run_performance(
+            *(cast(Device, ClockDevice(100_000)), [("a", b"x")], QUICK),
+            take_counts=lambda: [12_500_000],
+            progress=lambda *_: None,
+            real_time=False,
+        )
