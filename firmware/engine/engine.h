@@ -67,6 +67,14 @@ const struct engine_tensor *engine_output(const struct engine *engine);
  * at run time (tflite_c cannot). */
 int engine_run(struct engine *engine);
 
+/* Told after operator number `operator_index` of the model's list has run, in the order of running. An operator that
+ * costs nothing (a RESHAPE in place) may be left out. */
+typedef void engine_observer(void *context, uint32_t operator_index);
+
+/* engine_run() with a call of `observer` after every operator, for profiles. engine_run() itself has no such calls, so
+ * a profile costs nothing while nobody asks for one. Returns what engine_run() returns. */
+int engine_run_observed(struct engine *engine, engine_observer *observer, void *context);
+
 /* Bytes of the arena in use, everything included: tensors, scratch and the engine's own records. */
 size_t engine_arena_bytes(const struct engine *engine);
 

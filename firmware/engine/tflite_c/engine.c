@@ -46,9 +46,30 @@ static int describe(struct load *load, uint32_t index, const char *what, struct 
     return ENGINE_OK;
 }
 
+static int prepare_operators(struct load *load)
+{
+    for (uint32_t i = 0; i < load->graph.operators.count; i++) {
+        int status = graph_operation(&load->graph, i, &load->operation);
+        const struct kernel *kernel;
+
+        if (status != ENGINE_OK) {
+            return status;
+        }
+        kernel = kernel_find(load->operation.code); /* plan_live() has refused unknown ones */
+        if (load->operation.options_type != OPTIONS_NONE && load->operation.options_type != kernel->options_type) {
+            return load_refuse(load, ENGINE_E_MODEL, "options of another operator");
+        }
+        status = kernel->prepare(load);
+        if (status != ENGINE_OK) {
+            return status;
+        }
+    }
+    return ENGINE_OK;
+}
+
 static int plan_tensors(struct load *load)
 {
-    uint64_t plan_bytes = load->graph.tensors.count * (uint64_t)sizeof(struct plan_entry);
+    uint64_t plan_bytes = plan_entries(&load->graph) * (uint64_t)sizeof(struct plan_entry);
     int status;
 
     load->tensors = round_up(sizeof(struct engine));
@@ -56,30 +77,16 @@ static int plan_tensors(struct load *load)
         return fault(load->graph.error, ENGINE_E_ARENA, "arena: %u bytes, at least %u needed", (uint32_t)load->capacity,
                      (uint32_t)(load->tensors + plan_bytes));
     }
-    status = plan_make(&load->plan, &load->graph, (struct plan_entry *)(void *)(load->arena + load->tensors));
+    status = plan_live(&load->plan, &load->graph, (struct plan_entry *)(void *)(load->arena + load->tensors));
+    if (status == ENGINE_OK) {
+        status = prepare_operators(load);
+    }
+    if (status == ENGINE_OK) {
+        status = plan_place(&load->plan, &load->graph);
+    }
+    load->placed = true;
     load->used = load->tensors + round_up(load->plan.bytes > plan_bytes ? load->plan.bytes : plan_bytes);
     return status;
-}
-
-static int prepare_operators(struct load *load)
-{
-    for (uint32_t i = 0; i < load->graph.operators.count; i++) {
-        int status = graph_operation(&load->graph, i, &load->operation);
-
-        if (status != ENGINE_OK) {
-            return status;
-        }
-        load->kernel = kernel_find(load->operation.code); /* the plan has refused unknown ones */
-        if (load->operation.options_type != OPTIONS_NONE &&
-            load->operation.options_type != load->kernel->options_type) {
-            return load_refuse(load, ENGINE_E_MODEL, "options of another operator");
-        }
-        status = load->kernel->prepare(load);
-        if (status != ENGINE_OK) {
-            return status;
-        }
-    }
-    return ENGINE_OK;
 }
 
 static int load_all(struct load *load, struct engine *header)
@@ -146,13 +153,30 @@ const struct engine_tensor *engine_output(const struct engine *engine)
     return &engine->output;
 }
 
+static const struct step *next(const struct step *step)
+{
+    return (const struct step *)(const void *)((const uint32_t *)(const void *)step + step->words);
+}
+
 int engine_run(struct engine *engine)
 {
     const struct step *step = engine->first;
 
     for (uint32_t left = engine->steps; left != 0; left--) {
-        kernel_run(step);
-        step = (const struct step *)(const void *)((const uint8_t *)step + (step->link >> 8));
+        step->run(step);
+        step = next(step);
+    }
+    return ENGINE_OK;
+}
+
+int engine_run_observed(struct engine *engine, engine_observer *observer, void *context)
+{
+    const struct step *step = engine->first;
+
+    for (uint32_t left = engine->steps; left != 0; left--) {
+        step->run(step);
+        observer(context, step->operator_index);
+        step = next(step);
     }
     return ENGINE_OK;
 }
@@ -195,12 +219,17 @@ int load_output(struct load *load, struct tensor *tensor)
                         tensor);
 }
 
+/* When the tensors do not fit, loading goes on only to count: any address will do, and it is never used. */
+static uint8_t *address(const struct load *load, uint32_t entry, uint32_t bytes)
+{
+    uint64_t at = load->tensors + load->plan.entries[entry].offset;
+
+    return load->arena + (load->placed && at + bytes <= load->capacity ? at : 0);
+}
+
 int8_t *load_target(const struct load *load, const struct tensor *tensor)
 {
-    uint64_t at = load->tensors + load->plan.entries[tensor->index].offset;
-
-    /* When the tensors do not fit, loading goes on only to count: any address will do, and it is never used. */
-    return (int8_t *)load->arena + (at + tensor->bytes <= load->capacity ? at : 0);
+    return (int8_t *)address(load, tensor->index, tensor->bytes);
 }
 
 const int8_t *load_source(const struct load *load, const struct tensor *tensor)
@@ -212,26 +241,57 @@ void *load_reserve(struct load *load, uint64_t bytes)
 {
     uint64_t at = load->used;
 
+    if (!load->placed) {
+        return NULL;
+    }
     load->used += round_up(bytes);
     return load->used <= load->capacity ? load->arena + at : NULL;
+}
+
+void *load_scratch(struct load *load, uint32_t bytes)
+{
+    if (!load->placed) {
+        plan_scratch(&load->plan, load->operation.index, bytes);
+    }
+    return address(load, load->plan.tensors + load->operation.index, bytes);
+}
+
+bool load_in_place(struct load *load)
+{
+    uint32_t input = (uint32_t)reader_item_i32(&load->graph.reader, &load->operation.inputs, 0);
+    uint32_t output = (uint32_t)reader_item_i32(&load->graph.reader, &load->operation.outputs, 0);
+
+    if (!load->placed) {
+        return plan_merge(&load->plan, load->operation.index, input, output);
+    }
+    return plan_root(&load->plan, input) == plan_root(&load->plan, output);
+}
+
+uint32_t load_slack(const struct load *load, const struct tensor *constant)
+{
+    return load->graph.reader.size - (uint32_t)(constant->constant - load->graph.reader.bytes) - constant->bytes;
 }
 
 int load_keep(struct load *load, const struct step *record, uint32_t bytes)
 {
     uint64_t at = load->used;
-    uint64_t distance = at - load->last;
-    struct step *kept = load_reserve(load, bytes);
+    uint64_t words = (at - load->last) / sizeof(uint32_t);
+    struct step *kept;
 
+    if (!load->placed) {
+        return ENGINE_OK;
+    }
+    kept = load_reserve(load, bytes);
     if (load->steps++ == 0) {
         load->first = at;
-    } else if (distance >= 1u << 24) {
+    } else if (words > UINT16_MAX) {
         return load_refuse(load, ENGINE_E_UNSUPPORTED, "too many channels");
     }
     if (kept != NULL) {
         memcpy(kept, record, bytes);
-        kept->link = kernel_number(load->kernel);
+        kept->operator_index = (uint16_t)load->operation.index;
         if (load->steps > 1) {
-            ((struct step *)(void *)(load->arena + load->last))->link |= (uint32_t)distance << 8;
+            ((struct step *)(void *)(load->arena + load->last))->words = (uint16_t)words;
         }
     }
     load->last = at;

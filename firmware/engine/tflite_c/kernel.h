@@ -2,6 +2,11 @@
 /* What an operator is to the interpreter, and what its kernel may ask for while a model is loaded.
  *
  * A new operator is one file in kernels/ and one line in the table of operators.c.
+ *
+ * prepare() is called twice for each operator. The first time, before tensors have addresses, it tells what it needs:
+ * scratch memory, or to work in place. The second time it is given that, and keeps a record of what run() needs. It
+ * makes the same calls both times and need not know which time it is: what has no address yet is NULL, or somewhere
+ * harmless that must not be written to.
  */
 #ifndef TJ_TFLITE_KERNEL_H
 #define TJ_TFLITE_KERNEL_H
@@ -9,9 +14,12 @@
 #include "graph.h"
 #include "plan.h"
 
-/* The first member of every kernel's record; written by load_keep() only. */
+/* The first member of every kernel's record. */
 struct step {
-    uint32_t link; /* bytes to the next step << 8 | the kernel's place in the table */
+    /* Computes the output. Set by prepare(), which chooses among the kernels for the shape at hand. */
+    void (*run)(const struct step *step);
+    uint16_t words;          /* to the next step, of 4 bytes; written by load_keep(), like the next one */
+    uint16_t operator_index; /* in the model's list */
 };
 
 struct load;
@@ -19,26 +27,23 @@ struct load;
 struct kernel {
     int32_t code;         /* BUILTIN_... */
     uint8_t options_type; /* OPTIONS_... */
+    bool alias;           /* nothing to compute: the output is the bytes of input 0 (prepare keeps no record) */
     /* Check the operator in load->operation completely and keep a record of what run() needs. After it has returned 0,
      * run() must be safe whatever the tensors hold. Returns 0 or a negative status with the error written. */
     int (*prepare)(struct load *load);
-    /* Compute the output. NULL: nothing to compute, the output is the input's bytes (prepare keeps no record). */
-    void (*run)(const struct step *step);
 };
 
 /* NULL if there is no such kernel. */
 const struct kernel *kernel_find(int32_t code);
-void kernel_run(const struct step *step); /* the kernel whose number step->link holds */
-uint32_t kernel_number(const struct kernel *kernel);
 
 /* The state of engine_load(). */
 struct load {
     struct graph graph;
     struct plan plan;
     struct operation operation; /* the one being prepared */
-    const struct kernel *kernel;
     uint8_t *arena;
     uint64_t capacity;
+    bool placed;      /* tensors have addresses: prepare() is called for the second time */
     uint64_t used;    /* may exceed capacity: then nothing more is written, only counted, to say how much is needed */
     uint64_t tensors; /* offset of the tensor area */
     uint64_t first;   /* offset of the first step, 0 before there is one */
@@ -62,7 +67,18 @@ int8_t *load_target(const struct load *load, const struct tensor *tensor);
  * is no error yet: go on without writing to it. */
 void *load_reserve(struct load *load, uint64_t bytes);
 
-/* Keep a copy of the record as the next step. */
+/* `bytes` > 0 of memory for run() alone, aligned to PLAN_ALIGN_BYTES and shared with other operators; at most one call
+ * for each operator. */
+void *load_scratch(struct load *load, uint32_t bytes);
+
+/* Ask to write the output over the bytes of input 0: true if nobody needs that input afterwards and both have the same
+ * size. */
+bool load_in_place(struct load *load);
+
+/* Bytes of the model behind the end of a constant: so far may a kernel read (not use) beyond it. */
+uint32_t load_slack(const struct load *load, const struct tensor *constant);
+
+/* Keep a copy of the record, record->run set, as the next step. */
 int load_keep(struct load *load, const struct step *record, uint32_t bytes);
 
 #endif

@@ -5,13 +5,13 @@
 #include "schema.h"
 
 static const struct kernel kernels[] = {
-    {BUILTIN_ADD, OPTIONS_ADD, add_prepare, add_run},
-    {BUILTIN_AVERAGE_POOL_2D, OPTIONS_POOL_2D, average_pool_2d_prepare, average_pool_2d_run},
-    {BUILTIN_CONV_2D, OPTIONS_CONV_2D, conv_2d_prepare, conv_2d_run},
-    {BUILTIN_DEPTHWISE_CONV_2D, OPTIONS_DEPTHWISE_CONV_2D, depthwise_conv_2d_prepare, depthwise_conv_2d_run},
-    {BUILTIN_FULLY_CONNECTED, OPTIONS_FULLY_CONNECTED, fully_connected_prepare, fully_connected_run},
-    {BUILTIN_RESHAPE, OPTIONS_RESHAPE, reshape_prepare, NULL},
-    {BUILTIN_SOFTMAX, OPTIONS_SOFTMAX, softmax_prepare, softmax_run},
+    {BUILTIN_ADD, OPTIONS_ADD, false, add_prepare},
+    {BUILTIN_AVERAGE_POOL_2D, OPTIONS_POOL_2D, false, average_pool_2d_prepare},
+    {BUILTIN_CONV_2D, OPTIONS_CONV_2D, false, conv_2d_prepare},
+    {BUILTIN_DEPTHWISE_CONV_2D, OPTIONS_DEPTHWISE_CONV_2D, false, depthwise_conv_2d_prepare},
+    {BUILTIN_FULLY_CONNECTED, OPTIONS_FULLY_CONNECTED, false, fully_connected_prepare},
+    {BUILTIN_RESHAPE, OPTIONS_RESHAPE, true, reshape_prepare},
+    {BUILTIN_SOFTMAX, OPTIONS_SOFTMAX, false, softmax_prepare},
 };
 
 const struct kernel *kernel_find(int32_t code)
@@ -22,14 +22,4 @@ const struct kernel *kernel_find(int32_t code)
         }
     }
     return NULL;
-}
-
-uint32_t kernel_number(const struct kernel *kernel)
-{
-    return (uint32_t)(kernel - kernels);
-}
-
-void kernel_run(const struct step *step)
-{
-    kernels[step->link & 0xff].run(step);
 }

@@ -7,6 +7,19 @@
 
 enum { NOBODY = 0xffff };
 
+static uint32_t round_up(uint32_t bytes)
+{
+    return (bytes + PLAN_ALIGN_BYTES - 1) & ~(uint32_t)(PLAN_ALIGN_BYTES - 1);
+}
+
+uint32_t plan_root(const struct plan *plan, uint32_t index)
+{
+    while (plan->entries[index].root != index) {
+        index = plan->entries[index].root;
+    }
+    return index;
+}
+
 static int size_entry(struct plan *plan, const struct graph *graph, const struct tensor *tensor, uint16_t step)
 {
     struct plan_entry *entry = &plan->entries[tensor->index];
@@ -14,7 +27,7 @@ static int size_entry(struct plan *plan, const struct graph *graph, const struct
     if (tensor->constant != NULL || entry->bytes != 0) {
         return fault(graph->error, ENGINE_E_MODEL, "tensor %u: written twice, or a constant", tensor->index);
     }
-    entry->bytes = (tensor->bytes + PLAN_ALIGN_BYTES - 1) & ~(uint32_t)(PLAN_ALIGN_BYTES - 1);
+    entry->bytes = round_up(tensor->bytes);
     entry->first = step;
     entry->last = step;
     return ENGINE_OK;
@@ -54,7 +67,7 @@ static int use_inputs(struct plan *plan, struct graph *graph, const struct opera
             return fault(graph->error, ENGINE_E_MODEL, "operator %u %s: tensor %u is used before it is computed",
                          operation->index, operation->name, tensor.index);
         }
-        plan->entries[plan->entries[tensor.index].root].last = step;
+        plan->entries[plan_root(plan, tensor.index)].last = step;
     }
     return ENGINE_OK;
 }
@@ -72,12 +85,12 @@ static int share(struct plan *plan, struct graph *graph, const struct operation 
         return fault(graph->error, ENGINE_E_MODEL, "operator %u %s: input and output differ in size", operation->index,
                      operation->name);
     }
-    plan->entries[output].root = plan->entries[input].root;
+    plan->entries[output].root = (uint16_t)plan_root(plan, (uint32_t)input);
     return ENGINE_OK;
 }
 
 static int make_outputs(struct plan *plan, struct graph *graph, const struct operation *operation, uint16_t step,
-                        bool in_place)
+                        bool alias)
 {
     struct tensor tensor;
     bool there = false;
@@ -93,13 +106,13 @@ static int make_outputs(struct plan *plan, struct graph *graph, const struct ope
     if (status == ENGINE_OK) {
         status = size_entry(plan, graph, &tensor, step);
     }
-    if (status == ENGINE_OK && in_place) {
+    if (status == ENGINE_OK && alias) {
         status = share(plan, graph, operation, tensor.index);
     }
     return status;
 }
 
-static int live(struct plan *plan, struct graph *graph)
+static int find_lives(struct plan *plan, struct graph *graph)
 {
     uint16_t end = (uint16_t)(graph->operators.count + 1);
     struct tensor tensor;
@@ -122,7 +135,7 @@ static int live(struct plan *plan, struct graph *graph)
         }
         status = use_inputs(plan, graph, &operation, (uint16_t)(i + 1));
         if (status == ENGINE_OK) {
-            status = make_outputs(plan, graph, &operation, (uint16_t)(i + 1), kernel->run == NULL);
+            status = make_outputs(plan, graph, &operation, (uint16_t)(i + 1), kernel->alias);
         }
     }
     if (status != ENGINE_OK) {
@@ -132,7 +145,7 @@ static int live(struct plan *plan, struct graph *graph)
         return fault(graph->error, ENGINE_E_MODEL, "model: no operator computes the output, tensor %u", graph->output);
     }
     plan->entries[graph->input].last = end;
-    plan->entries[plan->entries[graph->output].root].last = end;
+    plan->entries[plan_root(plan, graph->output)].last = end;
     return ENGINE_OK;
 }
 
@@ -171,41 +184,75 @@ static int place(struct plan *plan, const struct graph *graph, uint16_t *head, u
     return ENGINE_OK;
 }
 
-/* The largest tensor not yet placed, the first of equals; NOBODY when all are. */
-static uint16_t largest(const struct plan *plan, uint32_t count)
+int plan_live(struct plan *plan, struct graph *graph, struct plan_entry *entries)
 {
-    uint16_t best = NOBODY;
-
-    for (uint16_t i = 0; i < count; i++) {
-        const struct plan_entry *entry = &plan->entries[i];
-
-        if (entry->bytes == 0 || entry->root != i || entry->offset != UINT32_MAX) {
-            continue;
-        }
-        if (best == NOBODY || entry->bytes > plan->entries[best].bytes) {
-            best = i;
-        }
+    plan->entries = entries;
+    plan->tensors = graph->tensors.count;
+    plan->count = plan_entries(graph);
+    plan->bytes = 0;
+    for (uint32_t i = 0; i < plan->count; i++) {
+        entries[i] = (struct plan_entry){.root = (uint16_t)i, .next = NOBODY};
     }
-    return best;
+    return find_lives(plan, graph);
 }
 
-int plan_make(struct plan *plan, struct graph *graph, struct plan_entry *entries)
+void plan_scratch(struct plan *plan, uint32_t operator_index, uint32_t bytes)
 {
-    uint32_t count = graph->tensors.count;
-    uint16_t head = NOBODY;
-    int status;
+    struct plan_entry *entry = &plan->entries[plan->tensors + operator_index];
 
-    plan->entries = entries;
-    plan->bytes = 0;
-    for (uint16_t i = 0; i < count; i++) {
-        entries[i] = (struct plan_entry){.offset = UINT32_MAX, .root = i, .next = NOBODY};
+    entry->bytes = round_up(bytes);
+    entry->first = entry->last = (uint16_t)(operator_index + 1);
+}
+
+bool plan_merge(struct plan *plan, uint32_t operator_index, uint32_t input, uint32_t output)
+{
+    uint32_t root = plan_root(plan, input);
+    struct plan_entry *from = &plan->entries[root];
+    struct plan_entry *to = &plan->entries[output];
+
+    if (from->last != operator_index + 1 || from->bytes != to->bytes || plan_root(plan, output) != output) {
+        return false;
     }
-    status = live(plan, graph);
-    for (uint16_t i = largest(plan, count); status == ENGINE_OK && i != NOBODY; i = largest(plan, count)) {
-        status = place(plan, graph, &head, i);
+    from->last = to->last;
+    to->root = (uint16_t)root;
+    return true;
+}
+
+/* A list of what is to be placed, the largest first, of equals the one with the lower number. */
+static uint16_t sort_by_size(struct plan *plan)
+{
+    uint16_t head = NOBODY;
+
+    for (uint16_t i = 0; i < plan->count; i++) {
+        struct plan_entry *entry = &plan->entries[i];
+        uint16_t *link = &head;
+
+        if (entry->bytes == 0 || entry->root != i) {
+            continue;
+        }
+        while (*link != NOBODY && plan->entries[*link].bytes >= entry->bytes) {
+            link = &plan->entries[*link].next;
+        }
+        entry->next = *link;
+        *link = i;
     }
-    for (uint16_t i = 0; i < count; i++) {
-        entries[i].offset = entries[entries[i].root].offset;
+    return head;
+}
+
+int plan_place(struct plan *plan, const struct graph *graph)
+{
+    uint16_t waiting = sort_by_size(plan);
+    uint16_t placed = NOBODY;
+    int status = ENGINE_OK;
+
+    while (status == ENGINE_OK && waiting != NOBODY) {
+        uint16_t number = waiting;
+
+        waiting = plan->entries[number].next;
+        status = place(plan, graph, &placed, number);
+    }
+    for (uint32_t i = 0; i < plan->count; i++) {
+        plan->entries[i].offset = plan->entries[plan_root(plan, i)].offset;
     }
     return status;
 }

@@ -56,10 +56,12 @@ static int make_scales(struct load *load, const struct tensor *inputs, const str
     return ENGINE_OK;
 }
 
+static void add_run(const struct step *step);
+
 int add_prepare(struct load *load)
 {
     struct tensor inputs[2], output;
-    struct add add = {.step = {0}};
+    struct add add = {.step = {NULL, 0, 0}};
     int status;
 
     if ((status = load_input(load, 0, "first input", &inputs[0])) != ENGINE_OK ||
@@ -84,6 +86,7 @@ int add_prepare(struct load *load)
     add.inputs[1].data = load_source(load, &inputs[1]);
     add.output = load_target(load, &output);
     add.count = output.elements;
+    add.step.run = add_run;
     return load_keep(load, &add.step, sizeof add);
 }
 
@@ -94,7 +97,7 @@ static inline int32_t rescale(const struct add_input *input, uint32_t i)
     return quantize_shift_right(quantize_high_mul(value, input->multiplier), -input->shift);
 }
 
-void add_run(const struct step *step)
+static void add_run(const struct step *step)
 {
     const struct add *add = (const struct add *)(const void *)step;
     int8_t *output = add->output;

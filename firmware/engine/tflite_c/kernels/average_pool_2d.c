@@ -34,12 +34,14 @@ static int check(struct load *load, const struct tensor *input, const struct ten
     return ENGINE_OK;
 }
 
+static void average_pool_2d_run(const struct step *step);
+
 int average_pool_2d_prepare(struct load *load)
 {
     struct reader *reader = &load->graph.reader;
     const struct reader_table *options = &load->operation.options;
     struct tensor input, output;
-    struct average_pool_2d pool = {.step = {0}};
+    struct average_pool_2d pool = {.step = {NULL, 0, 0}};
     struct common_window window;
     int status;
 
@@ -68,6 +70,7 @@ int average_pool_2d_prepare(struct load *load)
     pool.input = load_source(load, &input);
     pool.output = load_target(load, &output);
     pool.channels = (uint16_t)input.dims[3];
+    pool.step.run = average_pool_2d_run;
     return load_keep(load, &pool.step, sizeof pool);
 }
 
@@ -87,7 +90,7 @@ static int32_t sum_window(const struct average_pool_2d *pool, int32_t rows, int3
     return sum;
 }
 
-void average_pool_2d_run(const struct step *step)
+static void average_pool_2d_run(const struct step *step)
 {
     const struct average_pool_2d *pool = (const struct average_pool_2d *)(const void *)step;
     int8_t *output = pool->output;

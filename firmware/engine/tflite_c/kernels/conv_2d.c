@@ -33,12 +33,14 @@ static int check_shapes(struct load *load, const struct tensor *input, const str
     return ENGINE_OK;
 }
 
+static void conv_2d_run(const struct step *step);
+
 int conv_2d_prepare(struct load *load)
 {
     struct reader *reader = &load->graph.reader;
     const struct reader_table *options = &load->operation.options;
     struct tensor input, weights, output;
-    struct conv_2d conv = {.step = {0}};
+    struct conv_2d conv = {.step = {NULL, 0, 0}};
     struct common_window window;
     int status;
 
@@ -69,6 +71,7 @@ int conv_2d_prepare(struct load *load)
     conv.in_channels = (uint16_t)input.dims[3];
     conv.out_channels = (uint16_t)output.dims[3];
     conv.input_zero_point = (int16_t)input.zero_point;
+    conv.step.run = conv_2d_run;
     return load_keep(load, &conv.step, sizeof conv);
 }
 
@@ -114,7 +117,7 @@ static void run_pixel(const struct conv_2d *conv, const struct common_taps *y, c
     }
 }
 
-void conv_2d_run(const struct step *step)
+static void conv_2d_run(const struct step *step)
 {
     const struct conv_2d *conv = (const struct conv_2d *)(const void *)step;
     int8_t *output = conv->output;

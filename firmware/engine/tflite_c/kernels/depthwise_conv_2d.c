@@ -44,13 +44,15 @@ static int check_shapes(struct load *load, const struct tensor *input, const str
     return ENGINE_OK;
 }
 
+static void depthwise_conv_2d_run(const struct step *step);
+
 int depthwise_conv_2d_prepare(struct load *load)
 {
     struct reader *reader = &load->graph.reader;
     const struct reader_table *options = &load->operation.options;
     int32_t depth_multiplier = reader_i32(reader, options, OPTION_DEPTH_MULTIPLIER, 0);
     struct tensor input, weights, output;
-    struct depthwise_conv_2d conv = {.step = {0}};
+    struct depthwise_conv_2d conv = {.step = {NULL, 0, 0}};
     struct common_window window;
     int status;
 
@@ -81,6 +83,7 @@ int depthwise_conv_2d_prepare(struct load *load)
     conv.in_channels = (uint16_t)input.dims[3];
     conv.depth_multiplier = (uint16_t)depth_multiplier;
     conv.input_zero_point = (int16_t)input.zero_point;
+    conv.step.run = depthwise_conv_2d_run;
     return load_keep(load, &conv.step, sizeof conv);
 }
 
@@ -121,7 +124,7 @@ static void run_pixel(const struct depthwise_conv_2d *conv, const struct common_
     }
 }
 
-void depthwise_conv_2d_run(const struct step *step)
+static void depthwise_conv_2d_run(const struct step *step)
 {
     const struct depthwise_conv_2d *conv = (const struct depthwise_conv_2d *)(const void *)step;
     int8_t *output = conv->output;

@@ -34,12 +34,14 @@ static int check_shapes(struct load *load, const struct tensor *input, const str
     return ENGINE_OK;
 }
 
+static void fully_connected_run(const struct step *step);
+
 int fully_connected_prepare(struct load *load)
 {
     struct reader *reader = &load->graph.reader;
     const struct reader_table *options = &load->operation.options;
     struct tensor input, weights, output;
-    struct fully_connected fc = {.step = {0}};
+    struct fully_connected fc = {.step = {NULL, 0, 0}};
     int status;
 
     if (reader_i8(reader, options, OPTION_WEIGHTS_FORMAT, 0) != 0) {
@@ -63,10 +65,11 @@ int fully_connected_prepare(struct load *load)
     fc.units = (uint32_t)weights.dims[0];
     fc.rows = input.elements / fc.depth;
     fc.input_zero_point = input.zero_point;
+    fc.step.run = fully_connected_run;
     return load_keep(load, &fc.step, sizeof fc);
 }
 
-void fully_connected_run(const struct step *step)
+static void fully_connected_run(const struct step *step)
 {
     const struct fully_connected *fc = (const struct fully_connected *)(const void *)step;
     const int32_t zero_point = fc->input_zero_point;

@@ -35,10 +35,12 @@ static int make_scale(struct load *load, const struct tensor *input, struct soft
     return ENGINE_OK;
 }
 
+static void softmax_run(const struct step *step);
+
 int softmax_prepare(struct load *load)
 {
     struct tensor input, output;
-    struct softmax softmax = {.step = {0}};
+    struct softmax softmax = {.step = {NULL, 0, 0}};
     int status;
 
     if ((status = load_input(load, 0, "input", &input)) != ENGINE_OK ||
@@ -65,6 +67,7 @@ int softmax_prepare(struct load *load)
     }
     softmax.input = load_source(load, &input);
     softmax.output = load_target(load, &output);
+    softmax.step.run = softmax_run;
     return load_keep(load, &softmax.step, sizeof softmax);
 }
 
@@ -181,7 +184,7 @@ static void run_row(const struct softmax *softmax, const int8_t *input, int8_t *
     }
 }
 
-void softmax_run(const struct step *step)
+static void softmax_run(const struct step *step)
 {
     const struct softmax *softmax = (const struct softmax *)(const void *)step;
 
