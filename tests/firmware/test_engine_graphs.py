@@ -3,11 +3,12 @@ live long, branch, meet again, are reshaped in place, or are read by nobody."""
 
 from __future__ import annotations
 
-import modelgen as gen
 import numpy as np
 import pytest
 from engine_host import OK, EngineHost, oracle
-from modelgen import Model, Operator, Tensor, Window
+
+from host import modelgen as gen
+from host.modelgen import Model, Operator, Tensor, Window
 
 
 class Graph:

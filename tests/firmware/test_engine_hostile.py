@@ -11,12 +11,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import modelgen as gen
 import numpy as np
 import pytest
 import tflite
 from engine_host import E_ARENA, E_ARGUMENT, E_MODEL, E_UNSUPPORTED, OK, EngineHost
-from modelgen import VALID, Model, Operator, Tensor, Window
+
+from host import modelgen as gen
+from host.modelgen import VALID, Model, Operator, Tensor, Window
 
 SMALL_ARENA = 32 * 1024  # enough for every model here, and little enough that no damaged one computes for long
 CONV = gen.conv_2d(Window())

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-import modelgen as gen
 import numpy as np
 import pytest
 from engine_host import OK, EngineHost, oracle
-from modelgen import NONE, RELU, RELU6, RELU_N1_TO_1, SAME, VALID, Model, Window
+
+from host import modelgen as gen
+from host.modelgen import NONE, RELU, RELU6, RELU_N1_TO_1, SAME, VALID, Model, Window
 
 
 def compare(engine: EngineHost, model: Model, runs: int) -> int:

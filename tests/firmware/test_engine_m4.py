@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import modelgen as gen
 import numpy as np
 import pytest
 from engine_host import E_UNSUPPORTED, OK, Answer, EngineHost, build_m4, oracle, request, run_m4
-from modelgen import RELU6, Model, Window
 from test_engine_kernels import ADDS, CONVOLUTIONS, DEPTHWISE, POOLS, SOFTMAXES, UNITS
+
+from host import modelgen as gen
+from host.modelgen import RELU6, Model, Window
 
 # Bytes of arena that TFLM with CMSIS-NN needs on a Cortex-M4 (its recording allocator): ours is not to need more.
 TFLM_ARENA = {

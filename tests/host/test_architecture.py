@@ -24,6 +24,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "paths": set(),
     "lifeline": set(),
+    "modelgen": set(),
     "wire": set(),
     "link": set(),
     "results": set(),

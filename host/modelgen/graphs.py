@@ -1,0 +1,48 @@
+"""Models of several operators."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from host.modelgen.file import Model, Operator, Tensor
+from host.modelgen.weighted import RELU, VALID, Window, conv_2d, depthwise_conv_2d, fully_connected
+
+
+def residual() -> Model:
+    """Two convolutions whose results meet in an ADD, then pool, reshape, units and classes."""
+    stem = conv_2d(Window(size=(8, 8), channels=3, out_channels=6, activation=RELU, zero_points=(2, -128)), 1)
+    branch = conv_2d(Window(size=(8, 8), channels=6, out_channels=6, zero_points=(-128, 4)), 2)
+    depth = depthwise_conv_2d(Window(size=(8, 8), channels=6, zero_points=(4, -7)), 3)
+    end = fully_connected(6, 5, seed=4, zero_points=(9, 1))
+    tensors: list[Tensor] = []
+    operators: list[Operator] = []
+
+    def tensor(tensor: Tensor) -> int:
+        tensors.append(tensor)
+        return len(tensors) - 1
+
+    def weighted(part: Model, source: int) -> int:
+        numbers = (source, tensor(part.tensors[1]), tensor(part.tensors[2]))
+        result = tensor(part.tensors[3])
+        operators.append(Operator(part.operators[0].name, numbers, (result,), part.operators[0].options))
+        return result
+
+    def plain(name: str, sources: tuple[int, ...], result: Tensor, options: dict[str, Any]) -> int:
+        number = tensor(result)
+        operators.append(Operator(name, sources, (number,), options))
+        return number
+
+    image = tensor(stem.tensors[0])
+    trunk = weighted(stem, image)
+    side = weighted(depth, weighted(branch, trunk))
+    scale = end.tensors[0].scales[0]  # TFLM wants FULLY_CONNECTED's bias scale to be that of input times weights
+    total = plain("ADD", (trunk, side), Tensor((1, 8, 8, 6), (scale,), 9), {"FusedActivationFunction": RELU})
+    pool_options = {"Padding": VALID, "StrideH": 8, "StrideW": 8, "FilterHeight": 8, "FilterWidth": 8}
+    pooled = plain("AVERAGE_POOL_2D", (total,), Tensor((1, 1, 1, 6), (scale,), 9), pool_options)
+    shape = tensor(Tensor((2,), (), 0, np.array([1, 6]), np.int32))
+    flat = plain("RESHAPE", (pooled, shape), Tensor((1, 6), (scale,), 9), {})
+    units = weighted(end, flat)
+    plain("SOFTMAX", (units,), Tensor((1, 5), (1 / 256,), -128), {"Beta": 1.0})
+    return Model(tuple(tensors), tuple(operators))
