@@ -9,6 +9,7 @@ from host.errors import UsageError
 
 if TYPE_CHECKING:
     from host.build import Image
+    from host.emulator.counter import ObservedRun
 
 
 class Emulator(Protocol):
@@ -24,6 +25,13 @@ class Emulator(Protocol):
 
     def take_instruction_counts(self) -> list[int]:
         """Exact instructions of each engine_run call since the last take; [] when not counting."""
+
+    def take_load_counts(self) -> list[int]:
+        """Exact instructions of each engine_load call since the last take, from the start; [] when not counting."""
+
+    def take_observed_runs(self) -> list[ObservedRun]:
+        """Exact instructions of each engine_run_observed call, part by part, since the last take; [] when not
+        counting."""
 
     def diagnosis(self) -> str:
         """How the board's process ended and what it said; "" while it runs."""

@@ -1,6 +1,6 @@
-"""As much of a 32-bit Arm ELF file as the instruction counter needs: one symbol, and who calls it.
+"""As much of a 32-bit Arm ELF file as the instruction counter needs: a symbol, who calls it, and who calls by pointer.
 
-Layout: System V ABI, "ELF-32 object file format"; BL: Armv7-M ARM, A7.7.18, encoding T1.
+Layout: System V ABI, "ELF-32 object file format"; BL: Armv7-M ARM, A7.7.18, encoding T1; BLX: A7.7.19, encoding T1.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ _SECTION = struct.Struct("<10I")
 _SYMBOL = struct.Struct("<3IBBH")
 # Two halfwords, little-endian: 11110Siiiiiiiiii 11j1kiiiiiiiiiii. A look-ahead, so that matches may overlap.
 _BL = re.compile(rb"(?=([\x00-\xff][\xf0-\xf7][\x00-\xff][\xd0-\xdf\xf0-\xff]))", re.DOTALL)
+_BLX = re.compile(rb"(?=([\x80\x88\x90\x98\xa0\xa8\xb0\xb8\xc0\xc8\xd0\xd8\xe0\xe8\xf0]\x47))", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,13 @@ class ArmElf:
 
     def function(self, name: str) -> int:
         """Address of a Thumb function, bit 0 cleared. Raises SetupError when there is none of that name."""
+        address = self.find(name)
+        if address is None:
+            raise SetupError(f"{self._path}: no function {name!r} in its symbol table: is it stripped, or inlined?")
+        return address
+
+    def find(self, name: str) -> int | None:
+        """Like `function`; None when there is none of that name."""
         wanted = name.encode()
         for section in self._sections:
             if section.kind != _SHT_SYMTAB or section.link >= len(self._sections):
@@ -59,21 +67,27 @@ class ArmElf:
             for name_at, value, _size, info, _other, _index in _SYMBOL.iter_unpack(section.data[:usable]):
                 if info & 0xF == 2 and names[name_at : name_at + len(wanted) + 1] == wanted + b"\0":
                     return int(value) & ~1
-        raise SetupError(f"{self._path}: no function {name!r} in its symbol table: is it stripped, or inlined?")
+        return None
 
     def callers(self, address: int) -> tuple[int, ...]:
         """Addresses of the BL instructions to `address`, in order.
 
         Code is not told from constants among it, so that a constant may look like a call, once in 2^32.
         """
-        found: list[int] = []
+        return tuple(sorted(at for at, code in self._code(_BL) if _bl_target(code, at) == address))
+
+    def indirect_calls(self) -> tuple[int, ...]:
+        """Addresses of the BLX instructions, in order, and of whatever else looks like one: those are never executed
+        as such."""
+        return tuple(sorted(at for at, _ in self._code(_BLX)))
+
+    def _code(self, pattern: re.Pattern[bytes]) -> Iterator[tuple[int, bytes]]:
+        """Address and bytes of every match in code that may be an instruction."""
         for section in self._sections:
-            if not section.flags & _SHF_EXECINSTR:
-                continue
-            for match in _BL.finditer(section.data):
-                if match.start() % 2 == 0 and _bl_target(match[1], section.address + match.start()) == address:
-                    found.append(section.address + match.start())
-        return tuple(sorted(found))
+            if section.flags & _SHF_EXECINSTR:
+                for match in pattern.finditer(section.data):
+                    if match.start() % 2 == 0:
+                        yield section.address + match.start(), match[1]
 
     def _read_sections(self) -> Iterator[_Section]:
         table, entry_bytes, count = self._u32(32), self._u16(46), self._u16(48)

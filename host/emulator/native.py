@@ -11,6 +11,7 @@ from host.errors import SetupError
 
 if TYPE_CHECKING:
     from host.build import Image
+    from host.emulator.counter import ObservedRun
 
 START_TIMEOUT_S = 20.0
 _PORT = re.compile(r"^port (\d+)$", re.MULTILINE)
@@ -41,6 +42,14 @@ class Native(ChildBoard):
 
     def take_instruction_counts(self) -> list[int]:
         """Nothing: the host's processor is not the one of interest."""
+        return []
+
+    def take_load_counts(self) -> list[int]:
+        """Nothing, likewise."""
+        return []
+
+    def take_observed_runs(self) -> list[ObservedRun]:
+        """Nothing, likewise."""
         return []
 
     def reset(self) -> None:

@@ -8,7 +8,7 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from host.emulator.counter import InstructionCounter
+from host.emulator.counter import FUNCTION, LOAD, ObservedRun, firmware_counter
 from host.emulator.process import Child, ChildBoard
 from host.emulator.qmp import Qmp
 from host.errors import SetupError
@@ -48,7 +48,7 @@ class Qemu(ChildBoard):
         self._qmp: Qmp | None = None
         try:
             folder = Path(self._folder.name)
-            self._counter = InstructionCounter(image.elf, folder) if timed else None
+            self._counter = firmware_counter(image.elf, folder) if timed else None
             self._start(machine, image.elf, folder)
         except BaseException:
             self.close()
@@ -61,7 +61,15 @@ class Qemu(ChildBoard):
 
     def take_instruction_counts(self) -> list[int]:
         """Exact instructions of each engine_run call since the last take; [] when not timed."""
-        return self._counter.take() if self._counter else []
+        return self._counter.take(FUNCTION) if self._counter else []
+
+    def take_load_counts(self) -> list[int]:
+        """Exact instructions of each engine_load call since the last take; [] when not timed."""
+        return self._counter.take(LOAD) if self._counter else []
+
+    def take_observed_runs(self) -> list[ObservedRun]:
+        """Exact instructions of each engine_run_observed call since the last take; [] when not timed."""
+        return self._counter.take_observed() if self._counter else []
 
     def reset(self) -> None:
         """Reset the machine; it prints its banner again on the same connection."""
