@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO
 
 import numpy as np
-from flags import CORTEX_M4, FIRMWARE, WARNINGS
+from flags import FIRMWARE, WARNINGS
 
 ENGINE = FIRMWARE / "engine" / "tflite_c"
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer", "-g"]
@@ -27,28 +27,6 @@ def build(folder: Path) -> Path:
     command = ["gcc", "-std=c99", "-O1", *WARNINGS, *SANITIZERS, f"-I{FIRMWARE}", "-o", program, *sources]
     subprocess.run(command, check=True)
     return program
-
-
-def build_m4(folder: Path) -> Path:
-    """The same for a Cortex-M4F in QEMU, without sanitizers but as the firmware is compiled."""
-    program = folder / "engine_m4.elf"
-    here = Path(__file__).parent
-    sources = [*sorted(ENGINE.rglob("*.c")), here / "engine_harness.c", here / "engine_m4.c"]
-    command = ["arm-none-eabi-gcc", "-std=c99", "-O2", *CORTEX_M4, *WARNINGS, "--specs=rdimon.specs"]
-    command += ["-Wl,--section-start=.vectors=0", f"-I{FIRMWARE}", "-o", str(program), *map(str, sources)]
-    subprocess.run(command, check=True)
-    return program
-
-
-def run_m4(program: Path, requests: Sequence[bytes], runs: Sequence[int], folder: Path) -> list[Answer]:
-    """All requests in one start of QEMU; each request's number of inputs is in `runs`."""
-    asked, said = folder / "requests.bin", folder / "replies.bin"
-    asked.write_bytes(b"".join(requests))
-    semihosting = f"enable=on,target=native,arg=harness,arg={asked},arg={said}"
-    command = ["qemu-system-arm", "-M", "mps2-an386", "-nographic", "-monitor", "none", "-serial", "none"]
-    subprocess.run([*command, "-semihosting-config", semihosting, "-kernel", program], check=True, timeout=300)
-    with said.open("rb") as stream:
-        return [receive(stream, count) for count in runs]
 
 
 @dataclass(frozen=True, slots=True)
