@@ -19,7 +19,7 @@ help:
 	@echo "make clean      remove everything that was made, results excepted"
 
 setup:
-	@tools/bootstrap.sh
+	@tools/bootstrap.sh verify
 
 setup-dev:
 	@tools/bootstrap.sh dev

@@ -1,4 +1,8 @@
-"""Builds a board's image with PlatformIO and says what came out."""
+"""Builds a board's image with PlatformIO and says what came out.
+
+A variant (host/variant.py) compiles in VARIANTS_DIR/objects/<engine>, so that .pio/build stays as it is and only models
+are assembled anew; its image is then kept in VARIANTS_DIR/<variant>, where no later build overwrites it.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import fcntl
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,9 +25,17 @@ from host.embed import EmbeddedModel
 from host.errors import SetupError
 from host.lifeline import tied
 from host.paths import PROJECT_DIR
+from host.variant import VARIABLE, Variant
+
+__all__ = ["BUILD_DIR", "Image", "Variant", "build", "build_lock", "last_image", "run_platformio"]
 
 # PlatformIO reads the same variable: builds with other models or flags can be kept apart.
 BUILD_DIR = Path(os.environ.get("PLATFORMIO_BUILD_DIR") or PROJECT_DIR / ".pio" / "build").absolute()
+VARIANTS_DIR = BUILD_DIR.parent / "variants"
+KEPT_VARIANTS = 12
+"""How many variants' images are kept, the newest; an image is some megabytes."""
+KEPT_OBJECTS = 4
+"""How many engines' objects are kept, the newest; one is about ten megabytes for each board."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,28 +55,45 @@ class Image:
     models: tuple[EmbeddedModel, ...]
 
 
-def build(board: Board, *, verbose: bool = False) -> Image:
+def build(board: Board, *, variant: Variant | None = None, verbose: bool = False) -> Image:
     """Build (only what changed) and return the image. `verbose` lets PlatformIO's output through to the terminal.
 
+    variant: other models or another engine than `pio run` builds.
     Raises SetupError with the last lines of the output; the builder names the packages of a missing compiler.
     """
+    variant = variant or Variant()
+    folder = _compile_folder(variant) / board.name
     with build_lock():
-        if last_image(board) is None:  # SCons trusts files by their names: what is damaged would stay so
-            _forget(BUILD_DIR / board.name)
-        code, output = run_platformio(board, *(["-v"] if verbose else []), quiet=not verbose)
+        if _read_image(board, folder) is None:  # SCons trusts files by their names: what is damaged would stay so
+            _forget(folder)
+        options = ["-v"] if verbose else []
+        code, output = run_platformio(board, *options, quiet=not verbose, variant=variant)
         if code != 0:
             raise SetupError(f"building {board.name} failed{_reason(output) if output else '; see above'}")
-        image = last_image(board)
+        if variant != Variant():
+            _keep(folder, VARIANTS_DIR / variant.key / board.name)
+            _thin(VARIANTS_DIR, KEPT_VARIANTS, variant.key)
+            _thin(VARIANTS_DIR / "objects", KEPT_OBJECTS, variant.engine_key)
+        image = last_image(board, variant)
     if image is None:
         raise SetupError(f"PlatformIO built {board.name} but left no build.json: remove .pio and build again")
     return image
 
 
-def last_image(board: Board) -> Image | None:
+def last_image(board: Board, variant: Variant | None = None) -> Image | None:
     """The image of the last build; None when there is none, or when its files are not the ones it recorded."""
+    variant = variant or Variant()
+    return _read_image(board, (BUILD_DIR if variant == Variant() else VARIANTS_DIR / variant.key) / board.name)
+
+
+def _compile_folder(variant: Variant) -> Path:
+    return BUILD_DIR if variant == Variant() else VARIANTS_DIR / "objects" / variant.engine_key
+
+
+def _read_image(board: Board, folder: Path) -> Image | None:
     try:
-        record: dict[str, Any] = json.loads((BUILD_DIR / board.name / "build.json").read_text(encoding="utf-8"))
-        elf, map_file = PROJECT_DIR / record["elf"], PROJECT_DIR / record["map"]
+        record: dict[str, Any] = json.loads((folder / "build.json").read_text(encoding="utf-8"))
+        elf, map_file = folder / record["elf"], folder / record["map"]
         if not map_file.is_file() or hashlib.sha256(elf.read_bytes()).hexdigest() != record["elf_sha256"]:
             return None
         return Image(
@@ -83,7 +113,36 @@ def last_image(board: Board) -> Image | None:
         return None  # a build that was cut short, or of an older layout: the next build makes it whole
 
 
-def run_platformio(board: Board, *options: str, quiet: bool = True, timeout_s: float | None = None) -> tuple[int, str]:
+def _keep(built: Path, kept: Path) -> None:
+    """Copy what a build made, the record last: without it there is no image."""
+    try:
+        kept.mkdir(parents=True, exist_ok=True)
+        for name in ("firmware.elf", "firmware.map", "build.json"):
+            # Under another name first: a process that runs an older one keeps it.
+            copy = kept / f"{name}.new"
+            shutil.copyfile(built / name, copy)
+            shutil.copymode(built / name, copy)
+            copy.replace(kept / name)
+        os.utime(kept.parent)
+    except OSError as error:
+        raise SetupError(f"cannot keep the image in {kept}: {error}. Free some room, or see who owns it.") from error
+
+
+def _thin(folder: Path, kept: int, newest: str) -> None:
+    """Remove all but the newest folders in `folder`; `newest` is the one just built."""
+    others = [path for path in folder.iterdir() if path.is_dir() and path.name not in (newest, "objects")]
+    others.sort(key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    for path in others[kept - 1 :]:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def run_platformio(
+    board: Board,
+    *options: str,
+    quiet: bool = True,
+    timeout_s: float | None = None,
+    variant: Variant | None = None,
+) -> tuple[int, str]:
     """Run `pio run` for one board; returns its exit code and, when `quiet`, what it would have shown.
 
     Whatever ends the wait early (Ctrl-C, SIGTERM, subprocess.TimeoutExpired) ends its compilers or flasher as well.
@@ -95,6 +154,7 @@ def run_platformio(board: Board, *options: str, quiet: bool = True, timeout_s: f
     with subprocess.Popen(
         command,
         cwd=PROJECT_DIR,
+        env=_environment(variant or Variant()),
         stdin=subprocess.DEVNULL,
         stdout=pipe,
         stderr=stderr,
@@ -108,6 +168,22 @@ def run_platformio(board: Board, *options: str, quiet: bool = True, timeout_s: f
                 os.killpg(process.pid, signal.SIGTERM)
             raise
     return process.returncode, output or ""
+
+
+def _environment(variant: Variant) -> dict[str, str]:
+    """What PlatformIO runs with; leaves the variant's file for its builder."""
+    environment = {key: value for key, value in os.environ.items() if key != VARIABLE}
+    if variant == Variant():
+        return environment
+    folder = _compile_folder(variant)
+    file = VARIANTS_DIR / "variant.json"  # only one build at a time reads it
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(variant.encode())
+        os.utime(folder)
+    except OSError as error:
+        raise SetupError(f"cannot build in {folder}: {error}. Free some room, or see who owns it.") from error
+    return {**environment, VARIABLE: str(file), "PLATFORMIO_BUILD_DIR": str(folder)}
 
 
 @contextlib.contextmanager

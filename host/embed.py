@@ -14,6 +14,7 @@ from pathlib import Path
 from host import __version__, catalog
 from host.catalog import ModelFile, Note
 from host.errors import HashMismatch, SetupError
+from host.variant import Variant
 
 CODE_RESERVE_BYTES = 128 * 1024
 """Flash kept free of models: the code takes about a third of it, and the linker has the last word."""
@@ -87,6 +88,27 @@ def collect_models(flash_bytes: int, warn: Note) -> list[ModelFile]:
     return chosen
 
 
+def chosen_models(models: Sequence[ModelFile], flash_bytes: int) -> list[ModelFile]:
+    """Exactly these models; SetupError when a file is not the one meant any more, or when they do not fit."""
+    free_bytes = flash_bytes - CODE_RESERVE_BYTES
+    total_bytes = 0
+    for model in models:
+        try:
+            data = model.path.read_bytes()
+        except OSError as error:
+            raise SetupError(f"{model.path}: {error.strerror}. Where is the model?") from error
+        if hashlib.sha256(data).hexdigest() != model.sha256:
+            raise HashMismatch(f"{model.path} has changed since it was looked at: run the command again.")
+        total_bytes += len(data)
+    if total_bytes > free_bytes:
+        what = f"{models[0].name} takes" if len(models) == 1 else f"{len(models)} models take"
+        raise SetupError(
+            f"{what} {total_bytes:,} bytes, but the board has {max(free_bytes, 0):,} bytes of flash for models: "
+            "choose a board with more."
+        )
+    return list(models)
+
+
 def source_hash(firmware: Path, board: str) -> str:
     """sha256 over the sources of one board's image: everything in firmware/ but the other boards and the platform."""
     digest = hashlib.sha256()
@@ -156,12 +178,24 @@ def _write_if_changed(path: Path, text: str) -> None:
 
 
 def generate(
-    *, board: str, firmware: Path, folder: Path, flash_bytes: int, compiler: str, flags: Sequence[str], warn: Note
+    *,
+    board: str,
+    firmware: Path,
+    folder: Path,
+    flash_bytes: int,
+    compiler: str,
+    flags: Sequence[str],
+    warn: Note,
+    variant: Variant | None = None,
 ) -> BuildInfo:
     """Write build_info.c and models.S into `folder` (made if need be) and return what they say."""
-    models = collect_models(flash_bytes, warn)
+    variant = variant or Variant()
+    chosen = variant.models
+    models = collect_models(flash_bytes, warn) if chosen is None else chosen_models(chosen, flash_bytes)
     shaping = shaping_flags(flags)
     identity = [__version__, board, source_hash(firmware, board), compiler, shaping]
+    if variant.engine != "tflite_c":
+        identity.append(variant.engine)
     identity += [f"{model.task}:{model.sha256}:{model.wire_input}" for model in models]
     build_id = hashlib.sha256("\n".join(identity).encode()).hexdigest()[:16]
 

@@ -23,7 +23,8 @@ sys.path.insert(0, str(project))
 
 from host import embed, flash, toolchain  # noqa: E402  (found through the line above, installed or not)
 from host.boards import get_board  # noqa: E402
-from host.errors import HostError  # noqa: E402
+from host.errors import HostError, SetupError  # noqa: E402
+from host.variant import VARIABLE, read_variant  # noqa: E402
 
 
 def option(key: str) -> str:
@@ -48,6 +49,9 @@ defines = [
     f"-DTJ_BAUD={board.baud}",
 ]
 try:
+    variant = read_variant(os.environ.get(VARIABLE))
+    if variant.engine != "tflite_c":
+        raise SetupError(f"the engine {variant.engine} is not part of this checkout")
     compiler = toolchain.compiler_version(prefix)
     info = embed.generate(
         board=name,
@@ -57,6 +61,7 @@ try:
         compiler=compiler,
         flags=[*machine, *shlex.split(" ".join(env.GetProjectOption("build_flags"))), *shlex.split(" ".join(defines))],
         warn=lambda text: sys.stderr.write(f"Warning: {text}\n"),
+        variant=variant,
     )
 except HostError as error:
     stop(error)
@@ -111,9 +116,9 @@ def write_build_json(target: list, source: list, env: object) -> int:
         "engine": engine,
         "compiler": info.compiler,
         "flags": info.flags,
-        "elf": os.path.relpath(image, project),
+        "elf": image.name,
         "elf_sha256": hashlib.sha256(image.read_bytes()).hexdigest(),
-        "map": os.path.relpath(image.with_suffix(".map"), project),
+        "map": image.with_suffix(".map").name,
         "sizes": sizes,
         "models": [dataclasses.asdict(model) for model in info.models],
     }
