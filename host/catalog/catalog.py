@@ -120,13 +120,23 @@ class Catalog:
         files = [*self.root.glob("models/*/model.toml"), *self.root.glob("datasets/*/dataset.toml")]
         return tuple(sorted({file.parent.name for file in files}))
 
+    def tasks_with_inputs(self) -> tuple[str, ...]:
+        """Those of `tasks` that have a data set: what a bench can measure. A model alone can be loaded and counted."""
+        return tuple(task for task in self.tasks() if self._toml(task).is_file())
+
     def model_spec(self, task: str) -> ModelSpec:
         """What model.toml of `task` says."""
         return load_model(self._known(task, "models") / "model.toml")
 
     def dataset_spec(self, task: str) -> DatasetSpec:
         """What dataset.toml of `task` says."""
-        return load_dataset(self._known(task, "datasets") / "dataset.toml")
+        folder = self._known(task, "datasets")
+        if task not in self.tasks_with_inputs():
+            raise NotAvailable(
+                f"{task} has a model but no inputs yet: there is no {folder / 'dataset.toml'}. "
+                "`host engine-bench` counts its instructions on an input that it makes up."
+            )
+        return load_dataset(folder / "dataset.toml")
 
     def model_for(self, task: str, *, fetch: bool = True) -> ModelFile:
         """The first variant of the model that can be had. `fetch=False`: of what is on this machine."""

@@ -9,8 +9,14 @@ if TYPE_CHECKING:
     from host.catalog import Catalog
 
 
-def print_listing(columns: Sequence[str], row: Callable[[Catalog, str], Sequence[str]], *, fetch: bool) -> int:
-    """Print a table with `row` of every task. Returns 1 when something is wrong, or missing in spite of `fetch`.
+def print_listing(
+    columns: Sequence[str],
+    tasks: Callable[[Catalog], Sequence[str]],
+    row: Callable[[Catalog, str], Sequence[str]],
+    *,
+    fetch: bool,
+) -> int:
+    """Print a table with `row` of each of `tasks`. Returns 1 when something is wrong, or missing in spite of `fetch`.
 
     Columns whose title ends in "bytes" are numbers.
     """
@@ -24,7 +30,7 @@ def print_listing(columns: Sequence[str], row: Callable[[Catalog, str], Sequence
     wrong: list[str] = []
     with Reporter() as reporter:
         known = catalog.default_catalog(progress=reporter.update, note=reporter.note)
-        for task in known.tasks():
+        for task in tasks(known):
             try:
                 table.add_row(task, *row(known, task))
             except NotAvailable as error:

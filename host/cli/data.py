@@ -29,4 +29,4 @@ def run(args: argparse.Namespace) -> int:
         size = f"{len(data.items[0].data):,}"
         return data.name, data.source, f"{len(data.items):,}", size, data.sha256[:12], target
 
-    return print_listing(COLUMNS, row, fetch=args.fetch)
+    return print_listing(COLUMNS, lambda catalog: catalog.tasks_with_inputs(), row, fetch=args.fetch)

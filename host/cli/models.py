@@ -28,4 +28,4 @@ def run(args: argparse.Namespace) -> int:
         size = f"{model.path.stat().st_size:,}"
         return model.name, model.source, spec.title, size, model.sha256[:12], wire
 
-    return print_listing(COLUMNS, row, fetch=args.fetch)
+    return print_listing(COLUMNS, lambda catalog: catalog.tasks(), row, fetch=args.fetch)

@@ -53,15 +53,15 @@ class Outcome:
 
 
 def find_workloads(tasks: Sequence[str], reporter: Reporter) -> list[Workload]:
-    """Models and inputs of `tasks`, or of every task in the catalogue when there are none.
+    """Models and inputs of `tasks`, or of every task that has inputs when none are named.
 
     Raises NotAvailable for a task that cannot be had; one that nobody asked for by name is left out, with a note.
     """
     known = catalog.default_catalog(progress=reporter.update, note=reporter.note)
     for task in tasks:
-        known.model_spec(task)  # an unknown task is told before anything is fetched
+        known.dataset_spec(task)  # a task that is unknown or has no inputs is told before anything is fetched
     found = []
-    for task in dict.fromkeys(tasks or known.tasks()):
+    for task in dict.fromkeys(tasks or known.tasks_with_inputs()):
         try:
             model, dataset = known.model_for(task), known.dataset_for(task)
         except NotAvailable as error:

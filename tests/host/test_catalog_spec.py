@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from host.catalog.spec import load_dataset, load_model, load_registry, parse_labels
-from host.errors import SetupError
+from host.errors import NotAvailable, SetupError
 
 
 @pytest.mark.parametrize(
@@ -148,5 +148,9 @@ def test_mistakes_in_dataset_toml_name_the_file_and_the_field(tmp_path, old, new
 
 def test_a_task_with_one_half_missing_says_which_file(tmp_path):
     write_model(tmp_path / "project")
-    with pytest.raises(SetupError, match=r"datasets/toy01/dataset\.toml is missing"):
+    with pytest.raises(NotAvailable, match=r"there is no .*datasets/toy01/dataset\.toml"):
         catalog(tmp_path).dataset_for(TASK)
+    (tmp_path / "project" / "models" / TASK / "model.toml").unlink()
+    write_dataset(tmp_path / "project")
+    with pytest.raises(SetupError, match=r"models/toy01/model\.toml is missing"):
+        catalog(tmp_path).model_for(TASK)
