@@ -13,6 +13,7 @@ import math
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Self, TypeVar
 
 from host.errors import (
@@ -28,11 +29,12 @@ from host.exchange import RESYNC_ATTEMPT_S, Exchange, Transcript, lacks
 from host.link import Link
 from host.wire import codec
 
-__all__ = ["Device", "DeviceInfo", "Inference", "Profile", "Transcript"]
+__all__ = ["CheckedInference", "Device", "DeviceInfo", "Inference", "Profile", "Transcript"]
 
 LOAD_RETRIES = 2
 BANNER_WAIT_S = 0.3
 BOOT_TIMEOUT_S = 10.0
+OUTPUT_STEP_BYTES = 2048  # of one `results raw`: fewer lines than MAX_REPLY_LINES
 _PERMANENT = ("oversize", "db_load_zero", "db_load_argument", "unknown_command")  # a second try would fail the same
 
 T = TypeVar("T")
@@ -81,6 +83,16 @@ class Inference:
     end_us: int | None
     duration_us: int | None
     results: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedInference:
+    """Answer to `infer crc`: the window as in Inference, and the size and CRC-32 of the output tensor's bytes."""
+
+    iterations: int
+    duration_us: int | None
+    output_bytes: int
+    output_crc: int
 
 
 class Device:
@@ -198,6 +210,32 @@ class Device:
         self._compare_results(inference.results)
         return inference
 
+    def infer_crc(self, iterations: int, warmup: int, *, timeout_s: float | None = None) -> CheckedInference:
+        """Like `infer` (our firmware only), for outputs of any size and to the last bit: read them with `output`."""
+        if not self._loaded:
+            raise LoadIncomplete("no input is known to be on the device whole: load one after every error or change")
+        return self._ask(
+            *("infer crc", iterations, warmup),
+            parse=lambda replies: _parse_infer_crc(replies, iterations, warmup),
+            timeout_s=self.infer_timeout_s if timeout_s is None else timeout_s,
+        )
+
+    def output(self, inference: CheckedInference) -> bytes:
+        """The output tensor of the last inference, bit for bit (our firmware only), held against its CRC-32."""
+        data = b""
+        while len(data) < inference.output_bytes:
+            count = min(OUTPUT_STEP_BYTES, inference.output_bytes - len(data))
+            data += self._ask(
+                *("results raw", len(data), count),
+                parse=partial(_parse_raw, count=count),
+            )
+        if zlib.crc32(data) != inference.output_crc:
+            raise GarbledReply(
+                f"the output came with CRC {zlib.crc32(data):08x}, the device says {inference.output_crc:08x}: bits "
+                "were changed on the line. Check it, then try again."
+            )
+        return data
+
     def results(self) -> tuple[float, ...]:
         """The outputs of the last inference."""
         return self._ask("results", parse=lambda replies: _only(replies, codec.Results).values)
@@ -309,14 +347,34 @@ def _check_crc(replies: Replies, crc: int) -> None:
         )
 
 
-def _parse_infer(replies: Replies, iterations: int, warmup: int, outputs: int | None) -> Inference:
+def _parse_window(replies: Replies, iterations: int, warmup: int, last: type[object]) -> list[codec.Lap]:
+    """The laps, two or none, of a reply to `infer` that ends in a line of the kind `last`."""
     laps = [reply for reply in replies if isinstance(reply, codec.Lap)]
     lap_kinds = [codec.Lap] * 2 if laps else []
-    kinds = [codec.WarmupStart, codec.WarmupDone, codec.InferStart, *lap_kinds, codec.InferDone, codec.Results]
-    _check_kinds(replies, *kinds)
+    _check_kinds(replies, codec.WarmupStart, codec.WarmupDone, codec.InferStart, *lap_kinds, codec.InferDone, last)
     echoed = _first(replies, codec.InferStart).count, _first(replies, codec.WarmupStart).count
     if echoed != (iterations, warmup):
         raise GarbledReply(f"asked for {iterations} runs and {warmup} to warm up, the device made {echoed}.")
+    return laps
+
+
+def _parse_infer_crc(replies: Replies, iterations: int, warmup: int) -> CheckedInference:
+    laps = _parse_window(replies, iterations, warmup, codec.Output)
+    output = _first(replies, codec.Output)
+    duration_us = codec.lap_us(*laps) if laps else None
+    return CheckedInference(iterations, duration_us, output.count, output.crc)
+
+
+def _parse_raw(replies: Replies, count: int) -> bytes:
+    data = b"".join(reply.data for reply in replies if isinstance(reply, codec.Raw))
+    _check_kinds(replies, *[codec.Raw] * len(replies))
+    if len(data) != count:
+        raise GarbledReply(f"asked for {count} bytes of the output, got {len(data)}: lines were lost. Try again.")
+    return data
+
+
+def _parse_infer(replies: Replies, iterations: int, warmup: int, outputs: int | None) -> Inference:
+    laps = _parse_window(replies, iterations, warmup, codec.Results)
     results = _first(replies, codec.Results)
     if not all(math.isfinite(value) for value in results.values):
         raise DeviceError(f"the model's output is not a number: {results.values}. Is the model file sound?")

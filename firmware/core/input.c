@@ -39,7 +39,7 @@ int input_begin(struct input *input, uint32_t size)
 }
 
 /* The polynomial of zlib, bit by bit: a line of 31 bytes takes less time than one of its characters on the wire. */
-static uint32_t input_crc(uint32_t crc, uint8_t byte)
+uint32_t input_crc(uint32_t crc, uint8_t byte)
 {
     crc = ~crc ^ byte;
     for (unsigned bit = 0; bit < 8; bit++) {

@@ -32,6 +32,9 @@ enum input_status {
     INPUT_E_CAPACITY = -4   /* more than `capacity` bytes; the load has failed */
 };
 
+/* zlib's CRC-32 with one more byte; 0 to begin with. */
+uint32_t input_crc(uint32_t crc, uint8_t byte);
+
 void input_init(struct input *input, uint8_t *bytes, uint32_t capacity);
 
 /* Forget everything: state idle. */

@@ -132,6 +132,21 @@ class Results:
 
 
 @dataclass(frozen=True, slots=True)
+class Output:
+    """Size and CRC-32 (zlib's) of the output tensor's bytes."""
+
+    count: int
+    crc: int
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """Up to 8 bytes of the output tensor, as they lie in the device's memory."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Info:
     """One fact of `info`."""
 
@@ -171,6 +186,8 @@ Reply = (
     | InferStart
     | InferDone
     | Results
+    | Output
+    | Raw
     | Info
     | Error
     | Unknown
@@ -205,6 +222,8 @@ _MAKERS: dict[str, Callable[..., Reply]] = {
     "infer_start": InferStart,
     "infer_done": InferDone,
     "results": Results,
+    "output": Output,
+    "raw": Raw,
     "info": Info,
 }
 

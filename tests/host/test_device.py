@@ -8,7 +8,7 @@ from device_kit import DATA, answers, make
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from host.device import Device, Transcript
+from host.device import OUTPUT_STEP_BYTES, Device, Transcript
 from host.errors import (
     DeviceError,
     DeviceRefused,
@@ -237,6 +237,48 @@ def test_outputs_that_are_no_numbers():
     device.load(DATA)
     with pytest.raises(DeviceError, match="not a number"):
         device.infer(10, 1)
+
+
+def raw_device(data, crc=None, **replaced):
+    """Ours, with an output tensor of `data`; `replaced` are other answers to its `results raw`."""
+    done = ["m-warmup-start-1", "m-warmup-done", "m-infer-start-2", "m-lap-us-100", "m-lap-us-350", "m-infer-done"]
+    script = {"infer_crc_2_1": [*done, f"m-output-[{len(data)} bytes, CRC-32 {crc or zlib.crc32(data):08x}]"]}
+    for start in range(0, len(data), OUTPUT_STEP_BYTES):
+        part = data[start : start + OUTPUT_STEP_BYTES]
+        lines = [f"m-raw-{part[at : at + 8].hex('-')}" for at in range(0, len(part), 8)]
+        script[f"results_raw_{start}_{len(part)}"] = lines
+    device = Device(FakeLink(answers(**script | replaced)))
+    device.load(DATA)
+    return device
+
+
+def test_outputs_to_the_last_bit():
+    data = bytes(range(251)) * 20
+    device = raw_device(data)
+    inference = device.infer_crc(2, 1)
+    assert (inference.duration_us, inference.output_bytes, inference.output_crc) == (250, len(data), zlib.crc32(data))
+    assert device.output(inference) == data
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"crc": 1}, "the output came with CRC .*, the device says 00000001"),
+        ({"results_raw_0_9": ["m-raw-00-01-02-03-04-05-06-07"]}, "asked for 9 bytes of the output, got 8"),
+        ({"results_raw_0_9": []}, "asked for 9 bytes of the output, got 0"),
+        ({"results_raw_0_9": ["m-raw-00-01-02-03-04-05-06-07", "m-load-done"]}, "instead of Raw, Raw"),
+        ({"infer_crc_2_1": ["m-infer-done", "m-output-[9 bytes, CRC-32 00000000]"]}, "instead of WarmupStart"),
+    ],
+)
+def test_outputs_that_were_changed_on_the_line(options, complaint):
+    device = raw_device(bytes(range(9)), **options)
+    with pytest.raises(GarbledReply, match=complaint):
+        device.output(device.infer_crc(2, 1))
+
+
+def test_no_output_of_an_input_that_is_not_whole():
+    with pytest.raises(LoadIncomplete):
+        Device(FakeLink(TinyjouleDevice())).infer_crc(1, 0)
 
 
 def test_the_line_is_cut():
