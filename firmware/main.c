@@ -9,15 +9,23 @@
 #ifndef TJ_INPUT_BYTES
 #error "TJ_INPUT_BYTES: bytes of the largest input, see custom_input_bytes in board.ini"
 #endif
+#ifndef TJ_PROFILE_OPERATORS
+#define TJ_PROFILE_OPERATORS 256 /* of the largest model that can be profiled, 24 bytes each */
+#endif
 
 static uint8_t arena[TJ_ARENA_BYTES] __attribute__((aligned(ENGINE_ALIGN_BYTES)));
 static uint8_t input[TJ_INPUT_BYTES];
+static struct profile_operator operators[TJ_PROFILE_OPERATORS];
 static struct device device;
 
 int main(void)
 {
-    const struct device_config config = {
-        .arena = arena, .arena_bytes = sizeof arena, .input = input, .input_bytes = sizeof input};
+    const struct device_config config = {.arena = arena,
+                                         .arena_bytes = sizeof arena,
+                                         .input = input,
+                                         .input_bytes = sizeof input,
+                                         .operators = operators,
+                                         .operators_capacity = TJ_PROFILE_OPERATORS};
     board_init();
     device_start(&device, &config);
     for (;;) {

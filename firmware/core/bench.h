@@ -30,17 +30,14 @@ int bench_warm_up(struct engine *engine, uint32_t runs);
  * *window is filled in both cases. */
 int bench_time(struct engine *engine, uint32_t runs, bool edges, struct bench_window *window);
 
+/* Whether the cycle counter's 32 bits cannot have wrapped in so long a time, by the clock of the core. */
+bool bench_cycles_fit(uint64_t duration_us);
+
 /* A falling edge of the timing pin: low for at least 1 us, then high again. */
 void bench_pulse(void);
 
 /* Values of the output tensor. */
 uint32_t bench_output_elements(const struct engine *engine);
-
-/* The m-output line: size and CRC-32 of the output tensor's bytes, as they lie in memory. */
-void bench_say_output(const struct engine *engine, struct reply *reply);
-
-/* m-raw lines: `count` bytes of the output tensor from `offset` on, fewer at its end. */
-void bench_say_raw(const struct engine *engine, struct reply *reply, uint32_t offset, uint32_t count);
 
 /* The m-results line: the output tensor, dequantised. */
 void bench_say_results(const struct engine *engine, struct reply *reply);

@@ -200,9 +200,7 @@ static bool check_infer(struct device *device)
     return true;
 }
 
-/* `say` writes the outputs. */
-static void command_infer(struct device *device, const struct wire_command *command,
-                          void (*say)(const struct engine *, struct reply *))
+static void command_infer(struct device *device, const struct wire_command *command)
 {
     struct reply *reply = &device->reply;
     uint32_t runs = WIRE_ITERATIONS;
@@ -232,7 +230,47 @@ static void command_infer(struct device *device, const struct wire_command *comm
         say_clock(reply, device->window.end_us);
     }
     say_infer_done(reply);
-    say(device->engine, reply);
+    bench_say_results(device->engine, reply);
+}
+
+static void say_prof(const struct profile *profile, struct reply *reply)
+{
+    for (uint32_t i = 0; i < profile->count; i++) {
+        const struct profile_operator *entry = &profile->operators[i];
+        if (entry->runs > 0) {
+            say_prof_operator(reply, i, entry->runs, entry->us, profile->has_cycles ? entry->cycles : 0);
+        }
+    }
+    say_prof_whole(reply, profile->runs, profile->whole_us, profile->has_cycles ? profile->whole_cycles : 0);
+}
+
+static void command_prof(struct device *device, const struct wire_command *command)
+{
+    struct reply *reply = &device->reply;
+    struct profile profile = {.operators = device->config.operators, .capacity = device->config.operators_capacity};
+    uint32_t runs = WIRE_ITERATIONS;
+    uint32_t warmup = WIRE_WARMUP;
+    if (!parse_infer(device, command, &runs, &warmup) || !check_infer(device)) {
+        return;
+    }
+    device->has_results = false;
+    bench_fill(device->engine, device->model, &device->input);
+    board_uart_flush();
+    int status = bench_warm_up(device->engine, warmup);
+    if (status == ENGINE_OK) {
+        status = profile_run(device->engine, runs, &profile);
+    }
+    if (status != ENGINE_OK) {
+        say_error_engine_failed(reply, (uint32_t)-status);
+        return;
+    }
+    if (profile.too_many) {
+        say_error_prof_operators(reply, device->model->id, profile.capacity);
+        return;
+    }
+    device->has_results = true;
+    say_prof(&profile, reply);
+    bench_say_results(device->engine, reply);
 }
 
 static void command_results(struct device *device)
@@ -241,27 +279,6 @@ static void command_results(struct device *device)
         bench_say_results(device->engine, &device->reply);
     } else {
         say_error_results_none(&device->reply);
-    }
-}
-
-static void command_results_raw(struct device *device, const struct wire_command *command)
-{
-    uint32_t numbers[] = {0, UINT32_MAX}; /* offset and count */
-    if (!device->has_results) {
-        say_error_results_none(&device->reply);
-        return;
-    }
-    for (unsigned i = 0; i < command->count; i++) {
-        if (wire_parse_u32(command->arguments[i], &numbers[i]) != WIRE_NUMBER_OK) {
-            say_error_number(&device->reply, command->arguments[i]);
-            return;
-        }
-    }
-    const uint32_t size = (uint32_t)engine_output(device->engine)->bytes;
-    if (numbers[0] >= size) {
-        say_error_output_range(&device->reply, size, numbers[0]);
-    } else {
-        bench_say_raw(device->engine, &device->reply, numbers[0], numbers[1]);
     }
 }
 
@@ -428,13 +445,10 @@ void device_command(struct device *device, const struct wire_command *command)
         command_db(device, command);
         break;
     case WIRE_COMMAND_INFER:
-        command_infer(device, command, bench_say_results);
+        command_infer(device, command);
         break;
-    case WIRE_COMMAND_INFER_CRC:
-        command_infer(device, command, bench_say_output);
-        break;
-    case WIRE_COMMAND_RESULTS_RAW:
-        command_results_raw(device, command);
+    case WIRE_COMMAND_PROF:
+        command_prof(device, command);
         break;
     case WIRE_COMMAND_RESULTS:
         command_results(device);

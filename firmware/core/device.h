@@ -13,6 +13,7 @@
 #include "engine.h"
 #include "input.h"
 #include "model.h"
+#include "profile.h"
 #include "reply.h"
 #include "wire.h"
 
@@ -26,6 +27,8 @@ struct device_config {
     size_t arena_bytes;
     uint8_t *input; /* any alignment */
     uint32_t input_bytes;
+    struct profile_operator *operators; /* for `prof`: one per operator of the largest model, in its order */
+    uint32_t operators_capacity;        /* a model with more of them runs, but has no profile */
 };
 
 /* The caller's; device_start() before use. */

@@ -132,18 +132,22 @@ class Results:
 
 
 @dataclass(frozen=True, slots=True)
-class Output:
-    """Size and CRC-32 (zlib's) of the output tensor's bytes."""
+class ProfOperator:
+    """What operator `index` of the model took in `runs` runs together; cycles 0: the core does not count them."""
 
-    count: int
-    crc: int
+    index: int
+    runs: int
+    us: int
+    cycles: int
 
 
 @dataclass(frozen=True, slots=True)
-class Raw:
-    """Up to 8 bytes of the output tensor, as they lie in the device's memory."""
+class ProfWhole:
+    """What as many inferences took that were not observed."""
 
-    data: bytes
+    runs: int
+    us: int
+    cycles: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,8 +190,8 @@ Reply = (
     | InferStart
     | InferDone
     | Results
-    | Output
-    | Raw
+    | ProfOperator
+    | ProfWhole
     | Info
     | Error
     | Unknown
@@ -222,8 +226,8 @@ _MAKERS: dict[str, Callable[..., Reply]] = {
     "infer_start": InferStart,
     "infer_done": InferDone,
     "results": Results,
-    "output": Output,
-    "raw": Raw,
+    "prof_operator": ProfOperator,
+    "prof_whole": ProfWhole,
     "info": Info,
 }
 

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ARENA_BYTES = 4096, INPUT_BYTES = 64, TRACE_BYTES = 4096 };
+enum { ARENA_BYTES = 4096, INPUT_BYTES = 64, OPERATORS = 3, TRACE_BYTES = 4096 };
 
 /* ---- models: kind, input bytes ---- */
 
@@ -24,6 +24,8 @@ static const uint8_t refused[] __attribute__((aligned(16))) = {'x', 8};
 static const uint8_t large[] __attribute__((aligned(16))) = {'i', INPUT_BYTES + 1};
 static const uint8_t float_in[] __attribute__((aligned(16))) = {'f', 8};
 static const uint8_t odd_out[] __attribute__((aligned(16))) = {'q', 8};
+static const uint8_t many[] __attribute__((aligned(16))) = {'m', 8};
+static const uint8_t slow[] __attribute__((aligned(16))) = {'s', 8};
 static const uint8_t failing[] __attribute__((aligned(16))) = {'r', 8};
 
 #define SHA                   "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
@@ -37,6 +39,7 @@ const struct model model_table[] = {
     MODEL("float", floats, MODEL_INPUT_INT8),   MODEL("bad01", refused, MODEL_INPUT_INT8),
     MODEL("large", large, MODEL_INPUT_INT8),    MODEL("floatin", float_in, MODEL_INPUT_INT8),
     MODEL("oddout", odd_out, MODEL_INPUT_INT8), MODEL("fails", failing, MODEL_INPUT_INT8),
+    MODEL("many", many, MODEL_INPUT_INT8),      MODEL("slow", slow, MODEL_INPUT_INT8),
 };
 #ifdef NO_MODELS
 const uint32_t model_count = 0;
@@ -120,7 +123,7 @@ int engine_run(struct engine *engine)
 {
     uint32_t crc = 0xFFFFFFFFU;
     note('r');
-    clock_us += 1000;
+    clock_us += engine->kind == 's' ? 5000000 : 1000;
     if (engine->kind == 'r' && engine->in[0] == 1) {
         return ENGINE_E_UNSUPPORTED;
     }
@@ -142,6 +145,18 @@ int engine_run(struct engine *engine)
         engine->out.quantised[i] = (int8_t)((int)((crc >> (8 * i)) & 0xFFU) - 128);
     }
     return ENGINE_OK;
+}
+
+/* Operators 0 and 2; kind 'm' has one more than there is room for. Operator 1 is left out. */
+int engine_run_observed(struct engine *engine, engine_observer *observer, void *context)
+{
+    clock_us += 250;
+    observer(context, 0);
+    const int status = engine_run(engine);
+    if (status == ENGINE_OK) {
+        observer(context, engine->kind == 'm' ? OPERATORS : 2);
+    }
+    return status;
 }
 
 size_t engine_arena_bytes(const struct engine *engine)
@@ -263,7 +278,9 @@ int main(void)
     const struct device_config config = {.arena = aligned_alloc(16, ARENA_BYTES),
                                          .arena_bytes = ARENA_BYTES,
                                          .input = malloc(INPUT_BYTES),
-                                         .input_bytes = INPUT_BYTES};
+                                         .input_bytes = INPUT_BYTES,
+                                         .operators = calloc(OPERATORS, sizeof(struct profile_operator)),
+                                         .operators_capacity = OPERATORS};
     struct device *device = malloc(sizeof *device);
     uint8_t head[5];
     while (fread(head, 1, sizeof head, stdin) == sizeof head) {
@@ -279,6 +296,7 @@ int main(void)
     }
     free(config.arena);
     free(config.input);
+    free(config.operators);
     free(device);
     return 0;
 }
