@@ -76,6 +76,34 @@ uint32_t bench_output_elements(const struct engine *engine)
     return (uint32_t)(output->type == ENGINE_FLOAT32 ? output->bytes / sizeof(float) : output->bytes);
 }
 
+void bench_say_output(const struct engine *engine, struct reply *reply)
+{
+    const struct engine_tensor *output = engine_output(engine);
+    uint32_t crc = 0;
+    for (size_t i = 0; i < output->bytes; i++) {
+        crc = input_crc(crc, ((const uint8_t *)output->data)[i]);
+    }
+    say_output(reply, (uint32_t)output->bytes, crc);
+}
+
+void bench_say_raw(const struct engine *engine, struct reply *reply, uint32_t offset, uint32_t count)
+{
+    const struct engine_tensor *output = engine_output(engine);
+    const uint8_t *bytes = output->data;
+    const size_t left = output->bytes > offset ? output->bytes - offset : 0;
+    const size_t end = offset + (count < left ? count : left);
+    for (size_t start = offset; start < end; start += WIRE_BUFFER_BYTES) {
+        say_raw_begin(reply);
+        for (size_t i = start; i < end && i < start + WIRE_BUFFER_BYTES; i++) {
+            if (i > start) {
+                reply_text(reply, "-");
+            }
+            reply_hex8(reply, bytes[i]);
+        }
+        say_raw_end(reply);
+    }
+}
+
 static float bench_output_value(const struct engine_tensor *output, uint32_t index)
 {
     if (output->type == ENGINE_FLOAT32) {

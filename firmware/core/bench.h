@@ -39,6 +39,12 @@ void bench_pulse(void);
 /* Values of the output tensor. */
 uint32_t bench_output_elements(const struct engine *engine);
 
+/* The m-output line: size and CRC-32 of the output tensor's bytes, as they lie in memory. */
+void bench_say_output(const struct engine *engine, struct reply *reply);
+
+/* m-raw lines: `count` bytes of the output tensor from `offset` on, fewer at its end. */
+void bench_say_raw(const struct engine *engine, struct reply *reply, uint32_t offset, uint32_t count);
+
 /* The m-results line: the output tensor, dequantised. */
 void bench_say_results(const struct engine *engine, struct reply *reply);
 

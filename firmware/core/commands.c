@@ -200,7 +200,9 @@ static bool check_infer(struct device *device)
     return true;
 }
 
-static void command_infer(struct device *device, const struct wire_command *command)
+/* `say` writes the outputs. */
+static void command_infer(struct device *device, const struct wire_command *command,
+                          void (*say)(const struct engine *, struct reply *))
 {
     struct reply *reply = &device->reply;
     uint32_t runs = WIRE_ITERATIONS;
@@ -230,7 +232,7 @@ static void command_infer(struct device *device, const struct wire_command *comm
         say_clock(reply, device->window.end_us);
     }
     say_infer_done(reply);
-    bench_say_results(device->engine, reply);
+    say(device->engine, reply);
 }
 
 static void say_prof(const struct profile *profile, struct reply *reply)
@@ -279,6 +281,27 @@ static void command_results(struct device *device)
         bench_say_results(device->engine, &device->reply);
     } else {
         say_error_results_none(&device->reply);
+    }
+}
+
+static void command_results_raw(struct device *device, const struct wire_command *command)
+{
+    uint32_t numbers[] = {0, UINT32_MAX}; /* offset and count */
+    if (!device->has_results) {
+        say_error_results_none(&device->reply);
+        return;
+    }
+    for (unsigned i = 0; i < command->count; i++) {
+        if (wire_parse_u32(command->arguments[i], &numbers[i]) != WIRE_NUMBER_OK) {
+            say_error_number(&device->reply, command->arguments[i]);
+            return;
+        }
+    }
+    const uint32_t size = (uint32_t)engine_output(device->engine)->bytes;
+    if (numbers[0] >= size) {
+        say_error_output_range(&device->reply, size, numbers[0]);
+    } else {
+        bench_say_raw(device->engine, &device->reply, numbers[0], numbers[1]);
     }
 }
 
@@ -445,7 +468,13 @@ void device_command(struct device *device, const struct wire_command *command)
         command_db(device, command);
         break;
     case WIRE_COMMAND_INFER:
-        command_infer(device, command);
+        command_infer(device, command, bench_say_results);
+        break;
+    case WIRE_COMMAND_INFER_CRC:
+        command_infer(device, command, bench_say_output);
+        break;
+    case WIRE_COMMAND_RESULTS_RAW:
+        command_results_raw(device, command);
         break;
     case WIRE_COMMAND_PROF:
         command_prof(device, command);

@@ -34,8 +34,10 @@ enum wire_command_id {
     WIRE_COMMAND_DB_PRINT,
     WIRE_COMMAND_DB_CRC,
     WIRE_COMMAND_DB,
+    WIRE_COMMAND_INFER_CRC,
     WIRE_COMMAND_INFER,
     WIRE_COMMAND_PROF,
+    WIRE_COMMAND_RESULTS_RAW,
     WIRE_COMMAND_RESULTS,
     WIRE_COMMAND_MODEL,
     WIRE_COMMAND_MODE,
@@ -62,8 +64,10 @@ static const struct wire_row wire_rows[] = {
     {"db", "print", 2},
     {"db", "crc", 0},
     {"db", NULL, 1},
+    {"infer", "crc", 2},
     {"infer", NULL, 2},
     {"prof", NULL, 2},
+    {"results", "raw", 2},
     {"results", NULL, 0},
     {"model", NULL, 1},
     {"mode", NULL, 1},
@@ -79,8 +83,10 @@ static const char *const wire_help[] = {
     "db print          : the bytes received, in hex",
     "db crc            : CRC-32 of the input loaded whole",
     "db HH[HH]*        : the input's next bytes, in hex",
+    "infer crc [N [W]] : like infer, with the CRC-32 of the output tensor's bytes instead of the outputs",
     "infer [N=1 [W=10]]: W inferences to warm up, then N timed ones, of the input loaded whole",
     "prof [N=1 [W=10]] : as `infer`, then the same N operator by operator: the time of each",
+    "results raw [O [N]]: bytes of the last inference's output tensor, in hex: N or all, from O on",
     "results           : the last inference's outputs",
     "model [ID]        : make a model of `info` the active one, or name the active one",
     "mode [MODE]       : performance (m-lap-us), energy (timing pin) or both; or tell which",
@@ -257,6 +263,26 @@ static inline void say_results_begin(struct reply *reply)
 static inline void say_results_end(struct reply *reply)
 {
     reply_text(reply, "]");
+    reply_line_end(reply);
+}
+
+static inline void say_output(struct reply *reply, uint32_t count, uint32_t crc)
+{
+    reply_text(reply, "m-output-[");
+    reply_decimal(reply, count);
+    reply_text(reply, " bytes, CRC-32 ");
+    reply_hex32(reply, crc);
+    reply_text(reply, "]");
+    reply_line_end(reply);
+}
+
+static inline void say_raw_begin(struct reply *reply)
+{
+    reply_text(reply, "m-raw-");
+}
+
+static inline void say_raw_end(struct reply *reply)
+{
     reply_line_end(reply);
 }
 
@@ -472,6 +498,16 @@ static inline void say_error_mode_unknown(struct reply *reply, const char *mode)
 {
     reply_text(reply, "e-[Unknown mode: ");
     reply_text(reply, mode);
+    reply_text(reply, "]");
+    reply_line_end(reply);
+}
+
+static inline void say_error_output_range(struct reply *reply, uint32_t size, uint32_t offset)
+{
+    reply_text(reply, "e-[The output has ");
+    reply_decimal(reply, size);
+    reply_text(reply, " bytes, none at ");
+    reply_decimal(reply, offset);
     reply_text(reply, "]");
     reply_line_end(reply);
 }

@@ -151,6 +151,21 @@ class ProfWhole:
 
 
 @dataclass(frozen=True, slots=True)
+class Output:
+    """Size and CRC-32 (zlib's) of the output tensor's bytes."""
+
+    count: int
+    crc: int
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """Up to 8 bytes of the output tensor, as they lie in the device's memory."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Info:
     """One fact of `info`."""
 
@@ -190,6 +205,8 @@ Reply = (
     | InferStart
     | InferDone
     | Results
+    | Output
+    | Raw
     | ProfOperator
     | ProfWhole
     | Info
@@ -226,6 +243,8 @@ _MAKERS: dict[str, Callable[..., Reply]] = {
     "infer_start": InferStart,
     "infer_done": InferDone,
     "results": Results,
+    "output": Output,
+    "raw": Raw,
     "prof_operator": ProfOperator,
     "prof_whole": ProfWhole,
     "info": Info,
