@@ -21,8 +21,8 @@ from host.link import Link
 from host.wire import codec
 from host.wire.spec import spec
 
-# What a device may send at most: the longest honest line is m-results or the flags in `info`, under 1000 characters.
-MAX_LINE_BYTES = 4096
+# What a device may send at most: the longest honest line is m-results with the 640 outputs of ad01's model.
+MAX_LINE_BYTES = 8192
 MAX_REPLY_LINES = 512
 MAX_REPLY_TIMEOUTS = 3  # for a whole reply, however slowly it drips: `infer` has two silences, warm-up and window
 MAX_STALE_LINES = 8192  # more than `db print` of the largest input
