@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* FULLY_CONNECTED: int8 input of any shape, seen as rows of the weights' depth; weights (unit, depth); int32 bias. */
-#include "common.h"
+#include "columns.h"
 #include "kernels.h"
 
 enum { OPTION_ACTIVATION = 0, OPTION_WEIGHTS_FORMAT = 1 };
@@ -13,6 +13,7 @@ struct fully_connected {
     struct common_output out;
     uint32_t rows, depth, units;
     int32_t input_zero_point;
+    void *column; /* fully_connected_run_columns: an input row; NULL: goes directly */
 };
 
 static int check_shapes(struct load *load, const struct tensor *input, const struct tensor *weights,
@@ -35,6 +36,7 @@ static int check_shapes(struct load *load, const struct tensor *input, const str
 }
 
 static void fully_connected_run(const struct step *step);
+static void fully_connected_run_columns(const struct step *step);
 
 int fully_connected_prepare(struct load *load)
 {
@@ -66,6 +68,12 @@ int fully_connected_prepare(struct load *load)
     fc.rows = input.elements / fc.depth;
     fc.input_zero_point = input.zero_point;
     fc.step.run = fully_connected_run;
+    if (columns_fit(load, &weights, fc.depth, fc.units, &fc.out)) {
+        if (!columns_row_is_direct(fc.depth)) {
+            fc.column = load_scratch(load, columns_bytes(fc.depth, 1));
+        }
+        fc.step.run = fully_connected_run_columns;
+    }
     return load_keep(load, &fc.step, sizeof fc);
 }
 
@@ -90,5 +98,24 @@ static void fully_connected_run(const struct step *step)
             weights += depth;
         }
         input += depth;
+    }
+}
+
+static void fully_connected_run_columns(const struct step *step)
+{
+    const struct fully_connected *fc = (const struct fully_connected *)(const void *)step;
+    const struct columns_filters filters = {fc->weights, &fc->out, fc->depth, fc->units, fc->input_zero_point};
+    const int8_t *input = fc->input;
+    int8_t *output = fc->output;
+
+    for (uint32_t row = 0; row < fc->rows; row++) {
+        if (fc->column != NULL) {
+            columns_put(&filters, fc->column, 1, 0, 0, input, fc->depth);
+            columns_multiply(&filters, fc->column, 1, 1, output);
+        } else {
+            columns_multiply_row(&filters, input, output);
+        }
+        input += fc->depth;
+        output += fc->units;
     }
 }
