@@ -1,5 +1,6 @@
 """The command line: one module per subcommand, each with SUMMARY, add_arguments(parser) and run(args) -> exit code.
 
+A `_` in a module's name is a `-` in the command's.
 Modules import what is heavy inside run(), so that `host --help` answers at once. Exit codes: 0 done, 1 failed or a run
 is invalid, 2 the request makes no sense, 130 interrupted.
 """
@@ -18,7 +19,11 @@ from types import FrameType
 from host import __version__
 from host.errors import HostError, UsageError
 
-COMMANDS = tuple(sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")))
+COMMANDS = tuple(
+    sorted(
+        module.name.replace("_", "-") for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")
+    )
+)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -31,7 +36,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"tinyjoule {__version__}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name in COMMANDS:
-        module = importlib.import_module(f"host.cli.{name}")
+        module = importlib.import_module(f"host.cli.{name.replace('-', '_')}")
         subparser = subparsers.add_parser(name, help=module.SUMMARY, description=module.SUMMARY)
         module.add_arguments(subparser)
         subparser.set_defaults(run=module.run)
