@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 from host.boards import Board
-from host.build import build_lock, run_platformio
+from host.build import Variant, build_lock, run_platformio
 from host.errors import SetupError, UsageError
 from host.paths import PROJECT_DIR
 
@@ -34,12 +34,12 @@ def upload_command(board: Board, elf: Path) -> list[str]:
     raise SetupError(f"no flasher for {board.name} on PATH: install {' or '.join(wanted) or 'one and name its target'}")
 
 
-def flash(board: Board) -> None:
-    """Build and load. Raises UsageError or SetupError: before the build if it cannot work, and when it fails."""
+def flash(board: Board, *, variant: Variant | None = None) -> None:
+    """Build and load; `variant`: other models or another engine than `pio run` builds. Raises UsageError or SetupError: before the build if it cannot work, and when it fails."""
     tool = upload_command(board, Path("firmware.elf"))[0]
     try:
         with build_lock():
-            code, output = run_platformio(board, "-t", "upload", timeout_s=TIMEOUT_S)
+            code, output = run_platformio(board, "-t", "upload", timeout_s=TIMEOUT_S, variant=variant)
     except subprocess.TimeoutExpired as error:
         raise SetupError(f"{tool} did not finish within {TIMEOUT_S:.0f} s: unplug and replug the board") from error
     if code == 0:

@@ -50,18 +50,25 @@ def wanted_board(name: str | None, port: str | None) -> boards.Board | None:
 
 @contextmanager
 def open_target(
-    board: boards.Board | None, port: str | None, transcript: Transcript, reporter: Reporter, *, timed: bool
+    board: boards.Board | None,
+    port: str | None,
+    transcript: Transcript | None,
+    reporter: Reporter,
+    *,
+    timed: bool,
+    variant: build.Variant | None = None,
 ) -> Iterator[Target]:
     """A device ready for commands: the one at `port`, or without one `board`, emulated for this session.
 
     timed: emulate with a clock that counts instructions (slower); False where only the outputs matter.
+    variant: of the image that is emulated, or that is on the board at `port`.
     """
     with ExitStack() as stack:
         image, take_counts = None, _no_counts
         if port is None:
             board = board or boards.get_board(DEFAULT_BOARD)
             with reporter.step(f"building the firmware for {board.name}"):
-                image = build.build(board)
+                image = build.build(board, variant=variant)
             running = stack.enter_context(emulator.start(image, timed=timed))
             port, take_counts = running.url, running.take_instruction_counts
         link = open_link(port, board.baud if board else spec().limits.baud)
@@ -70,7 +77,7 @@ def open_target(
         info = device.info()
         if info is not None:
             board = _confirm_board(board, info)
-            image = image or build.last_image(board)
+            image = image or build.last_image(board, variant)
             device.set_mode("performance")
         emulated = board is not None and board.emulator is not None
         yield Target(device, info, board, image, "emulated" if emulated else "measured", take_counts)
