@@ -35,7 +35,10 @@ def upload_command(board: Board, elf: Path) -> list[str]:
 
 
 def flash(board: Board, *, variant: Variant | None = None) -> None:
-    """Build and load; `variant`: other models or another engine than `pio run` builds. Raises UsageError or SetupError: before the build if it cannot work, and when it fails."""
+    """Build and load; `variant`: other models or another engine than `pio run` builds.
+
+    Raises UsageError or SetupError: before the build if it cannot work, and when it fails.
+    """
     tool = upload_command(board, Path("firmware.elf"))[0]
     try:
         with build_lock():
