@@ -1,5 +1,5 @@
 # What people type. Everything else is behind .venv/bin/host.
-.PHONY: help bench test test-long lint format setup setup-dev clean
+.PHONY: help bench test test-long fuzz lint format setup setup-dev clean
 
 # Data a user has already, searched by file name and checked by hash. A data folder beside the checkout is used by itself.
 TINYJOULE_DATA ?= $(realpath ../shared/data)
@@ -14,6 +14,7 @@ C_SOURCES = $(shell git ls-files --cached --others --exclude-standard 'firmware/
 help:
 	@echo "make bench      set up, then measure every task on an emulated Cortex-M4"
 	@echo "make test       set up, then run the tests (make test-long: the long ones too)"
+	@echo "make fuzz       10 minutes of hostile models (TINYJOULE_FUZZ_S: how many seconds)"
 	@echo "make lint       ruff, mypy --strict, clang-format and the C warnings as errors"
 	@echo "make format     let the formatters have their way"
 	@echo "make clean      remove everything that was made, results excepted"
@@ -32,6 +33,10 @@ test: setup-dev
 
 test-long: setup-dev
 	@$(BIN)/python -m pytest
+
+fuzz: export TINYJOULE_FUZZ_S ?= 600
+fuzz: setup-dev
+	@$(BIN)/python -m pytest tests/fuzz
 
 lint: setup-dev
 	$(BIN)/ruff check .

@@ -50,6 +50,14 @@ else
     need gcc-arm-none-eabi
     need libnewlib-arm-none-eabi
 fi
+if [ "$extra" = dev ]; then
+    # For tests/fuzz. The compiler alone does not bring the libraries of libFuzzer and the sanitizers.
+    command -v clang >/dev/null || need clang
+    case $missing in
+    *" clang") need libclang-rt-dev ;;
+    *) [ -n "$(find -L "$(clang -print-resource-dir)/lib" -name 'libclang_rt.fuzzer*')" ] || need libclang-rt-dev ;;
+    esac
+fi
 if [ -n "$missing" ]; then
     command -v apt-get >/dev/null || fail "This is no Debian. Install what these Debian packages hold:$missing"
     if [ "$(id -u)" = 0 ]; then sudo=; elif command -v sudo >/dev/null; then sudo=sudo; else

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The fuzz target without a fuzzer: every file named on the command line once. Prints "STATUS FILE" for each, before
+ * that the file's name on stderr, so that whoever dies is named. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "fuzz_engine.h"
+
+static int replay(const char *name)
+{
+    enum { LARGEST_FILE = 1 << 20 };
+    FILE *file = fopen(name, "rb");
+    uint8_t *bytes = malloc(LARGEST_FILE);
+    size_t count;
+
+    if (file == NULL || bytes == NULL) {
+        fprintf(stderr, "replay: cannot read %s\n", name);
+        return 1;
+    }
+    count = fread(bytes, 1, LARGEST_FILE, file);
+    fclose(file);
+    fprintf(stderr, "%s\n", name);
+    printf("%d %s\n", fuzz_one(bytes, count), name);
+    free(bytes);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    int failed = 0;
+
+    for (int i = 1; i < argc && failed == 0; i++) {
+        failed = replay(argv[i]);
+    }
+    return failed;
+}
