@@ -7,9 +7,24 @@ same seed gives the same file, byte for byte.
 from __future__ import annotations
 
 from host.modelgen.file import Array, Model, Operator, Tensor, build
-from host.modelgen.graphs import residual
+from host.modelgen.graphs import computed_reshape, residual
 from host.modelgen.inputs import altered, inputs_for
-from host.modelgen.plain import add, reshape, softmax
+from host.modelgen.plain import (
+    Quantization,
+    Shape,
+    add,
+    binary,
+    concatenation,
+    dequantize,
+    mean,
+    pack,
+    pad,
+    quantize,
+    reshape,
+    softmax,
+    strided_slice,
+    unary,
+)
 from host.modelgen.weighted import (
     NONE,
     RELU,
@@ -36,19 +51,31 @@ __all__ = [
     "Array",
     "Model",
     "Operator",
+    "Quantization",
+    "Shape",
     "Tensor",
     "Window",
     "add",
     "altered",
     "average_pool_2d",
+    "binary",
     "build",
+    "computed_reshape",
+    "concatenation",
     "conv_2d",
     "depthwise_conv_2d",
+    "dequantize",
     "fully_connected",
     "inputs_for",
     "max_pool_2d",
+    "mean",
     "out_size",
+    "pack",
+    "pad",
+    "quantize",
     "reshape",
     "residual",
     "softmax",
+    "strided_slice",
+    "unary",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -46,3 +47,38 @@ def residual() -> Model:
     units = weighted(end, flat)
     plain("SOFTMAX", (units,), Tensor((1, 5), (1 / 256,), -128), {"Beta": 1.0})
     return Model(tuple(tensors), tuple(operators))
+
+
+def computed_reshape(shape: tuple[int, ...], units: int = 5) -> Model:
+    """float32 in and out, around units behind a RESHAPE whose shape is computed from the input's: SHAPE, STRIDED_SLICE
+    and PACK, as converters write it for a batch of unknown size. `shape` begins with the batch, 1.
+    """
+    depth = int(np.prod(shape))
+    end = fully_connected(depth, units, seed=4, zero_points=(-5, 11))
+    image, weights, bias, result = end.tensors
+
+    def numbers(*values: int) -> Tensor:
+        return Tensor((len(values),), (), 0, np.array(values), np.int32)
+
+    tensors = (
+        Tensor(shape, dtype=np.float32),
+        replace(image, shape=shape),
+        Tensor((len(shape),), dtype=np.int32),
+        *(numbers(0), numbers(1), numbers(1)),
+        Tensor((), dtype=np.int32),
+        Tensor((), (), 0, np.array(depth), np.int32),
+        Tensor((2,), dtype=np.int32),
+        image,
+        *(weights, bias, result),
+        Tensor(result.shape, dtype=np.float32),
+    )
+    operators = (
+        Operator("QUANTIZE", (0,), (1,), {}),
+        Operator("SHAPE", (1,), (2,), {"OutType": 2}),
+        Operator("STRIDED_SLICE", (2, 3, 4, 5), (6,), {"ShrinkAxisMask": 1}),
+        Operator("PACK", (6, 7), (8,), {"ValuesCount": 2, "Axis": 0}),
+        Operator("RESHAPE", (1, 8), (9,), {}),
+        Operator("FULLY_CONNECTED", (9, 10, 11), (12,), end.operators[0].options),
+        Operator("DEQUANTIZE", (12,), (13,), {}),
+    )
+    return Model(tensors, operators)

@@ -18,6 +18,7 @@ SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno
 
 OK, E_ARGUMENT, E_MODEL, E_UNSUPPORTED, E_ARENA = 0, -1, -2, -3, -4
 ROOMY_ARENA = 512 * 1024
+ORACLE_ARENA = 4 * 1024 * 1024  # by default it gets ten times the size of the model, too little for large tensors
 
 
 def build(folder: Path) -> Path:
@@ -129,7 +130,7 @@ def oracle(model: bytes, inputs: Sequence[np.ndarray]) -> list[bytes]:
     """The outputs of tflite-micro, TFLM's own reference kernels."""
     from tflite_micro import runtime  # noqa: PLC0415  slow to import, and only some tests need it
 
-    interpreter = runtime.Interpreter.from_bytes(model)
+    interpreter = runtime.Interpreter.from_bytes(model, arena_size=ORACLE_ARENA)
     outputs = []
     for data in inputs:
         interpreter.set_input(data, 0)

@@ -197,10 +197,15 @@ REFUSED: dict[str, tuple[Model, int, str]] = {
         E_MODEL,
         "operator 0 FULLY_CONNECTED: input is not whole rows of the weights' depth",
     ),
-    "broadcast": (
-        tensor(ADD, 1, shape=(1, 1, 1, 2), data=np.zeros((1, 1, 1, 2))),
-        E_UNSUPPORTED,
-        "operator 0 ADD: shapes differ; broadcasting is not supported",
+    "shapes that do not go together": (
+        tensor(ADD, 1, shape=(1, 4, 4, 3), data=np.zeros((1, 4, 4, 3))),
+        E_MODEL,
+        "operator 0 ADD: shapes of the inputs do not go together",
+    ),
+    "sum of another shape": (
+        tensor(ADD, 2, shape=(1, 4, 8, 1)),
+        E_MODEL,
+        "operator 0 ADD: output has not the shape of both inputs together",
     ),
     "softmax to another scale": (
         tensor(SOFTMAX, 1, scales=(0.01,)),

@@ -46,6 +46,26 @@ static inline int32_t quantize_multiply(int32_t x, int32_t multiplier, int32_t s
     return quantize_shift_right(quantize_high_mul(x, multiplier), -shift);
 }
 
+/* The int8 nearest to value + zero_point, halves away from zero, without libm; a NaN gives INT8_MIN. */
+static inline int8_t quantize_from_float(float value, int32_t zero_point)
+{
+    int32_t whole;
+    float rest;
+
+    if (value >= 512.0f) {
+        return INT8_MAX;
+    }
+    if (!(value > -512.0f)) {
+        return INT8_MIN;
+    }
+    /* Exact: below 2^23 a float's integer part converts without loss, and so does the difference. */
+    whole = (int32_t)value;
+    rest = value - (float)whole;
+    whole += (rest >= 0.5f ? 1 : 0) - (rest <= -0.5f ? 1 : 0) + zero_point;
+    whole = whole < INT8_MIN ? INT8_MIN : whole;
+    return (int8_t)(whole > INT8_MAX ? INT8_MAX : whole);
+}
+
 /* The int8 that an accumulator becomes: x + zero_point within low to high. Wraps around where TFLM's sum is undefined.
  */
 static inline int8_t quantize_to_int8(int32_t x, int32_t zero_point, int32_t low, int32_t high)

@@ -1,111 +1,151 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ADD of two int8 tensors of one shape. Both are brought to a common scale with 20 more bits before they are added. */
+/* ADD and SUB, int8. Both inputs are brought to a common scale with 20 more bits before they meet. */
+#include "broadcast.h"
 #include "common.h"
 #include "kernels.h"
 
 enum { OPTION_ACTIVATION = 0, LEFT_SHIFT = 20 };
 
-struct add_input {
-    const int8_t *data;
-    int32_t multiplier;
-    int16_t zero_point;
-    int8_t shift;
-};
-
 struct add {
     struct step step;
-    int8_t *output;
-    uint32_t count;
-    struct add_input inputs[2];
+    struct broadcast io;
+    int32_t multipliers[2];
     int32_t multiplier;
+    int16_t zero_points[2];
     int16_t zero_point;
+    int8_t shifts[2];
     int8_t shift, low, high;
 };
 
-static bool same_shape(const struct tensor *a, const struct tensor *b)
+/* What the inputs and their sum are multiplied by. */
+struct ratios {
+    double inputs[2], output;
+};
+
+/* TFLM's ADD computes in double. */
+static struct ratios ratios_in_double(const struct tensor *inputs, const struct tensor *output)
 {
-    if (a->rank != b->rank) {
-        return false;
-    }
-    for (int32_t i = 0; i < a->rank; i++) {
-        if (a->dims[i] != b->dims[i]) {
-            return false;
-        }
-    }
-    return true;
+    double twice = 2 * (double)(inputs[0].scale > inputs[1].scale ? inputs[0].scale : inputs[1].scale);
+    struct ratios ratios = {{(double)inputs[0].scale / twice, (double)inputs[1].scale / twice},
+                            twice / ((1 << LEFT_SHIFT) * (double)output->scale)};
+
+    return ratios;
 }
 
-static int make_scales(struct load *load, const struct tensor *inputs, const struct tensor *output, struct add *add)
+/* Its SUB computes in float. */
+static struct ratios ratios_in_float(const struct tensor *inputs, const struct tensor *output)
 {
-    float larger = inputs[0].scale > inputs[1].scale ? inputs[0].scale : inputs[1].scale;
-    double twice = 2 * (double)larger;
+    float twice = 2 * (inputs[0].scale > inputs[1].scale ? inputs[0].scale : inputs[1].scale);
+    struct ratios ratios = {{(double)(inputs[0].scale / twice), (double)(inputs[1].scale / twice)},
+                            (double)(twice / ((1 << LEFT_SHIFT) * output->scale))};
+
+    return ratios;
+}
+
+static int make_scales(struct load *load, const struct ratios *ratios, struct add *add)
+{
     struct quantize_scale scale;
 
     for (int i = 0; i < 2; i++) {
-        quantize_from_real((double)inputs[i].scale / twice, &scale); /* at most a half, so it always fits */
-        add->inputs[i].multiplier = scale.multiplier;
-        add->inputs[i].shift = scale.shift;
-        add->inputs[i].zero_point = (int16_t)inputs[i].zero_point;
+        if (!quantize_from_real(ratios->inputs[i], &scale) || scale.shift > 0) {
+            /* At most a half, but for an overflow in float. */
+            return load_refuse(load, ENGINE_E_UNSUPPORTED, "scale of an input is too large");
+        }
+        add->multipliers[i] = scale.multiplier;
+        add->shifts[i] = scale.shift;
     }
-    if (!quantize_from_real(twice / ((1 << LEFT_SHIFT) * (double)output->scale), &scale) || scale.shift > 0) {
+    if (!quantize_from_real(ratios->output, &scale) || scale.shift > 0) {
         return load_refuse(load, ENGINE_E_UNSUPPORTED, "scales of inputs and output are too far apart");
     }
     add->multiplier = scale.multiplier;
     add->shift = scale.shift;
-    add->zero_point = (int16_t)output->zero_point;
     return ENGINE_OK;
 }
 
-static void add_run(const struct step *step);
-
-int add_prepare(struct load *load)
+static int prepare(struct load *load, struct ratios (*make_ratios)(const struct tensor *, const struct tensor *),
+                   void (*run)(const struct step *step))
 {
     struct tensor inputs[2], output;
     struct add add = {.step = {NULL, 0, 0}};
+    struct ratios ratios;
     int status;
 
-    if ((status = load_input(load, 0, "first input", &inputs[0])) != ENGINE_OK ||
-        (status = load_input(load, 1, "second input", &inputs[1])) != ENGINE_OK ||
-        (status = load_output(load, &output)) != ENGINE_OK ||
-        (status = common_check_int8(load, &inputs[0], "first input")) != ENGINE_OK ||
-        (status = common_check_int8(load, &inputs[1], "second input")) != ENGINE_OK ||
-        (status = common_check_int8(load, &output, "output")) != ENGINE_OK) {
+    if ((status = broadcast_prepare(load, inputs, &output, &add.io)) != ENGINE_OK) {
         return status;
     }
-    if (!same_shape(&inputs[0], &inputs[1]) || !same_shape(&inputs[0], &output)) {
-        return load_refuse(load, ENGINE_E_UNSUPPORTED, "shapes differ; broadcasting is not supported");
-    }
-    if ((status = make_scales(load, inputs, &output, &add)) != ENGINE_OK ||
+    ratios = make_ratios(inputs, &output);
+    if ((status = make_scales(load, &ratios, &add)) != ENGINE_OK ||
         (status = common_make_range(
              load, &output,
              reader_i8(&load->graph.reader, &load->operation.options, OPTION_ACTIVATION, ACTIVATION_NONE), &add.low,
              &add.high)) != ENGINE_OK) {
         return status;
     }
-    add.inputs[0].data = load_source(load, &inputs[0]);
-    add.inputs[1].data = load_source(load, &inputs[1]);
-    add.output = load_target(load, &output);
-    add.count = output.elements;
-    add.step.run = add_run;
+    (void)load_in_place(load);
+    add.zero_points[0] = (int16_t)inputs[0].zero_point;
+    add.zero_points[1] = (int16_t)inputs[1].zero_point;
+    add.zero_point = (int16_t)output.zero_point;
+    add.step.run = run;
     return load_keep(load, &add.step, sizeof add);
 }
 
-static inline int32_t rescale(const struct add_input *input, uint32_t i)
+static inline int32_t rescale(const struct add *add, int i, int32_t q)
 {
-    int32_t value = (input->data[i] - input->zero_point) * (1 << LEFT_SHIFT);
+    int32_t value = (q - add->zero_points[i]) * (1 << LEFT_SHIFT);
 
-    return quantize_shift_right(quantize_high_mul(value, input->multiplier), -input->shift);
+    return quantize_shift_right(quantize_high_mul(value, add->multipliers[i]), -add->shifts[i]);
+}
+
+static inline int8_t finish(const struct add *add, int32_t sum)
+{
+    sum = quantize_shift_right(quantize_high_mul(sum, add->multiplier), -add->shift);
+    return quantize_to_int8(sum, add->zero_point, add->low, add->high);
+}
+
+static void add_row(const struct step *step, const int8_t *const *inputs, const int32_t *steps, int8_t *output,
+                    uint32_t count)
+{
+    const struct add *add = (const struct add *)(const void *)step;
+    const int8_t *a = inputs[0];
+    const int8_t *b = inputs[1];
+
+    for (uint32_t i = 0; i < count; i++) {
+        output[i] = finish(add, rescale(add, 0, *a) + rescale(add, 1, *b));
+        a += steps[0];
+        b += steps[1];
+    }
+}
+
+static void sub_row(const struct step *step, const int8_t *const *inputs, const int32_t *steps, int8_t *output,
+                    uint32_t count)
+{
+    const struct add *add = (const struct add *)(const void *)step;
+    const int8_t *a = inputs[0];
+    const int8_t *b = inputs[1];
+
+    for (uint32_t i = 0; i < count; i++) {
+        output[i] = finish(add, rescale(add, 0, *a) - rescale(add, 1, *b));
+        a += steps[0];
+        b += steps[1];
+    }
 }
 
 static void add_run(const struct step *step)
 {
-    const struct add *add = (const struct add *)(const void *)step;
-    int8_t *output = add->output;
+    broadcast_run(&((const struct add *)(const void *)step)->io, step, add_row);
+}
 
-    for (uint32_t i = 0; i < add->count; i++) {
-        int32_t sum = rescale(&add->inputs[0], i) + rescale(&add->inputs[1], i);
+static void sub_run(const struct step *step)
+{
+    broadcast_run(&((const struct add *)(const void *)step)->io, step, sub_row);
+}
 
-        sum = quantize_shift_right(quantize_high_mul(sum, add->multiplier), -add->shift);
-        output[i] = quantize_to_int8(sum, add->zero_point, add->low, add->high);
-    }
+int add_prepare(struct load *load)
+{
+    return prepare(load, ratios_in_double, add_run);
+}
+
+int sub_prepare(struct load *load)
+{
+    return prepare(load, ratios_in_float, sub_run);
 }

@@ -94,26 +94,10 @@ int common_make_axes(struct load *load, const struct common_window *window, cons
     return status;
 }
 
-/* The quantized value of a small real, rounded half away from zero in float as TFLM does, kept within int8's limits. */
+/* The quantized value of a small real; TFLM divides in float. */
 static int8_t quantize_limit(float real, const struct tensor *tensor)
 {
-    float value = real / tensor->scale;
-
-    if (value >= 512.0f) {
-        return INT8_MAX;
-    }
-    if (value <= -512.0f) {
-        return INT8_MIN;
-    }
-    /* Exact: below 2^23 the float's integer part converts without loss, and so does the difference. */
-    int32_t whole = (int32_t)value;
-    float rest = value - (float)whole;
-
-    whole += rest >= 0.5f ? 1 : 0;
-    whole -= rest <= -0.5f ? 1 : 0;
-    whole += tensor->zero_point;
-    whole = whole < INT8_MIN ? INT8_MIN : whole;
-    return (int8_t)(whole > INT8_MAX ? INT8_MAX : whole);
+    return quantize_from_float(real / tensor->scale, tensor->zero_point);
 }
 
 int common_make_range(struct load *load, const struct tensor *output, int32_t activation, int8_t *low, int8_t *high)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* SOFTMAX over the last dimension, int8 to int8. The fixed-point exp() and 1 / (1 + x) are gemmlowp's, step by step,
- * because the result must be the same to the last bit. Qm.n: m integer bits, n fraction bits, a sign. */
+/* SOFTMAX over the last dimension, int8 to int8. Qm.n: m integer bits, n fraction bits, a sign. */
 #include "common.h"
+#include "exponential.h"
 #include "kernels.h"
 
 enum { OPTION_BETA = 0 };
@@ -71,75 +71,6 @@ int softmax_prepare(struct load *load)
     return load_keep(load, &softmax.step, sizeof softmax);
 }
 
-/* x * 2^bits, saturated. */
-static int32_t shift_left_saturated(int32_t x, int32_t bits)
-{
-    int32_t limit = (int32_t)(((uint32_t)1 << (31 - bits)) - 1);
-
-    if (x > limit) {
-        return INT32_MAX;
-    }
-    return x < -limit ? INT32_MIN : quantize_shift_left(x, bits);
-}
-
-/* a * b / 2^31, rounded; unlike quantize_high_mul() for b of either sign, but not INT32_MIN times itself. */
-static int32_t multiply(int32_t a, int32_t b)
-{
-    return quantize_high_mul(a, b);
-}
-
-/* exp(a) in Q0.31 for a in Q0.31, -1/4 <= a < 0: Taylor's series around -1/8. */
-static int32_t exp_of_small(int32_t a)
-{
-    const int32_t exp_of_minus_eighth = 1895147668;
-    const int32_t third = 715827883;
-    int32_t x = a + (1 << 28);
-    int32_t x2 = multiply(x, x);
-    int32_t x3 = multiply(x2, x);
-    int32_t x4 = multiply(x2, x2);
-    int32_t x4_over_4 = quantize_shift_right(x4, 2);
-    int32_t rest = quantize_shift_right(multiply(x4_over_4 + x3, third) + x2, 1);
-
-    return exp_of_minus_eighth + multiply(exp_of_minus_eighth, x + rest);
-}
-
-/* exp(a) in Q0.31 for a <= 0 in Q5.26: exp of the part below 1/4, times exp(-2^i / 4) for each bit i of the rest. */
-static int32_t exp_of_negative(int32_t a)
-{
-    static const int32_t factors[] = {1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242};
-    const int32_t quarter = 1 << 24;
-    int32_t part = (int32_t)((uint32_t)a & (uint32_t)(quarter - 1)) - quarter;
-    uint32_t rest = (uint32_t)part - (uint32_t)a;
-    int32_t result;
-
-    if (a == 0) {
-        return INT32_MAX;
-    }
-    result = exp_of_small(quantize_shift_left(part, DIFF_INTEGER_BITS));
-    for (unsigned i = 0; i < sizeof factors / sizeof factors[0]; i++) {
-        if ((rest & ((uint32_t)1 << (24 + i))) != 0) {
-            result = multiply(result, factors[i]);
-        }
-    }
-    return result;
-}
-
-/* 1 / (1 + a) in Q0.31 for 0 <= a < 1 in Q0.31: three steps of Newton's division, in Q2.29. */
-static int32_t one_over_one_plus(int32_t a)
-{
-    const int32_t c48_over_17 = 1515870810;
-    const int32_t minus_32_over_17 = -1010580540;
-    int32_t half_denominator = (int32_t)(((int64_t)a + INT32_MAX + 1) / 2);
-    int32_t x = c48_over_17 + multiply(half_denominator, minus_32_over_17);
-
-    for (int i = 0; i < 3; i++) {
-        int32_t error = (1 << 29) - multiply(half_denominator, x);
-
-        x += shift_left_saturated(multiply(x, error), 2);
-    }
-    return shift_left_saturated(x, 1);
-}
-
 static int32_t leading_zeros(uint32_t x)
 {
     int32_t count = 0;
@@ -157,7 +88,8 @@ static int32_t exp_of_diff(const struct softmax *softmax, int32_t diff)
     if (diff < softmax->smallest_diff) {
         return 0;
     }
-    return exp_of_negative(quantize_high_mul(quantize_shift_left(diff, softmax->shift), softmax->multiplier));
+    return exponential_of_negative(quantize_high_mul(quantize_shift_left(diff, softmax->shift), softmax->multiplier),
+                                   DIFF_INTEGER_BITS);
 }
 
 static void run_row(const struct softmax *softmax, const int8_t *input, int8_t *output)
@@ -173,10 +105,10 @@ static void run_row(const struct softmax *softmax, const int8_t *input, int8_t *
         sum += quantize_shift_right(exp_of_diff(softmax, input[i] - largest), SUM_INTEGER_BITS);
     }
     zeros = leading_zeros((uint32_t)sum);
-    reciprocal = one_over_one_plus((int32_t)(((uint32_t)sum << zeros) - 0x80000000u));
+    reciprocal = exponential_one_over_one_plus((int32_t)(((uint32_t)sum << zeros) - 0x80000000u));
     exponent = SUM_INTEGER_BITS - zeros + 31 - 8;
     for (uint32_t i = 0; i < softmax->depth; i++) {
-        int32_t value = multiply(reciprocal, exp_of_diff(softmax, input[i] - largest));
+        int32_t value = quantize_high_mul(reciprocal, exp_of_diff(softmax, input[i] - largest));
 
         /* Over 31 (a sum of 512 or more, where TFLM aborts) every value is below one half. */
         value = exponent > 31 ? 0 : quantize_shift_right(value, exponent);
