@@ -272,7 +272,7 @@ static void command_prof(struct device *device, const struct wire_command *comma
     }
     device->has_results = true;
     say_prof(&profile, reply);
-    bench_say_results(device->engine, reply);
+    bench_say_output(device->engine, reply);
 }
 
 static void command_results(struct device *device)

@@ -85,7 +85,7 @@ static const char *const wire_help[] = {
     "db HH[HH]*        : the input's next bytes, in hex",
     "infer crc [N [W]] : like infer, with the CRC-32 of the output tensor's bytes instead of the outputs",
     "infer [N=1 [W=10]]: W inferences to warm up, then N timed ones, of the input loaded whole",
-    "prof [N=1 [W=10]] : as `infer`, then the same N operator by operator: the time of each",
+    "prof [N=1 [W=10]] : like infer crc, with the time of each operator besides",
     "results raw [O [N]]: bytes of the last inference's output tensor, in hex: N or all, from O on",
     "results           : the last inference's outputs",
     "model [ID]        : make a model of `info` the active one, or name the active one",

@@ -25,6 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "paths": set(),
     "lifeline": set(),
     "modelgen": set(),
+    "modelinfo": set(),
     "wire": set(),
     "link": set(),
     "results": set(),
