@@ -35,25 +35,25 @@ void columns_pad(const struct columns_filters *filters, void *columns, uint32_t 
     }
 }
 
-/* COLUMNS_AT_ONCE columns with one filter. */
+/* COLUMNS_AT_ONCE columns with one filter. A column that nobody has filled holds anything: its sum may wrap around. */
 static void multiply_four(const int8_t *weights, const int16_t *columns, uint32_t depth, int32_t *sums)
 {
-    int32_t a = sums[0], b = sums[1], c = sums[2], d = sums[3];
+    uint32_t a = (uint32_t)sums[0], b = (uint32_t)sums[1], c = (uint32_t)sums[2], d = (uint32_t)sums[3];
     const int8_t *end = weights + depth;
 
     while (weights != end) {
         int32_t weight = *weights++;
 
-        a += weight * columns[0];
-        b += weight * columns[1];
-        c += weight * columns[2];
-        d += weight * columns[3];
+        a += (uint32_t)(weight * columns[0]);
+        b += (uint32_t)(weight * columns[1]);
+        c += (uint32_t)(weight * columns[2]);
+        d += (uint32_t)(weight * columns[3]);
         columns += COLUMNS_AT_ONCE;
     }
-    sums[0] = a;
-    sums[1] = b;
-    sums[2] = c;
-    sums[3] = d;
+    sums[0] = (int32_t)a;
+    sums[1] = (int32_t)b;
+    sums[2] = (int32_t)c;
+    sums[3] = (int32_t)d;
 }
 
 static int32_t multiply_one(const int8_t *weights, const int16_t *column, uint32_t depth, int32_t sum)
