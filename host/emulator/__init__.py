@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -51,17 +52,18 @@ class Emulator(Protocol):
         """Close it. When the line to it broke because it died, the error gets the diagnosis as a note."""
 
 
-def start(image: Image, *, timed: bool) -> Emulator:
+def start(image: Image, *, timed: bool, qemu_arguments: Sequence[str] = ()) -> Emulator:
     """Start `image` on the emulator its board names.
 
     timed: virtual time, one instruction every 8 ns, and instruction counts (QEMU only); else as fast as it goes.
+    qemu_arguments: a plugin more, for instance.
     It ends with the thread that calls this, at the latest. Raises UsageError for a board without an emulator,
     SetupError when the emulator is missing or does not start.
     """
     if image.board.emulator == "qemu":
         from host.emulator.qemu import Qemu  # noqa: PLC0415
 
-        return Qemu(image, timed=timed)
+        return Qemu(image, timed=timed, arguments=qemu_arguments)
     if image.board.emulator == "native":
         from host.emulator.native import Native  # noqa: PLC0415
 

@@ -42,14 +42,14 @@ class ObservedRun:
     observer: int
 
 
-def build_plugin() -> Path:
-    """The compiled plugin, one for each version of its source. Raises SetupError when it cannot be compiled."""
+def build_plugin(name: str = "count") -> Path:
+    """The compiled plugin/<name>.c, one for each version of its source. SetupError when it cannot be compiled."""
     digest = hashlib.sha256(" ".join(_CFLAGS).encode())
     for source in sorted(_SOURCES.glob("*.[ch]")):
         digest.update(source.read_bytes())
-    built = cache_folder() / f"count-{os.uname().machine}-{digest.hexdigest()[:16]}.so"
+    built = cache_folder() / f"{name}-{os.uname().machine}-{digest.hexdigest()[:16]}.so"
     if not _whole(built):
-        _compile(built)
+        _compile(name, built)
     return built
 
 
@@ -62,13 +62,13 @@ def _whole(built: Path) -> bool:
     return data[-32:] == hashlib.sha256(data[:-32]).digest()
 
 
-def _compile(built: Path) -> None:
+def _compile(name: str, built: Path) -> None:
     try:
         built.parent.mkdir(parents=True, exist_ok=True)
         # Under another name first: two hosts may build it at once, and one may be killed half-way.
         with tempfile.TemporaryDirectory(dir=built.parent) as folder:
             fresh = Path(folder) / built.name
-            command = [*shlex.split(os.environ.get("HOSTCC", "gcc")), *_CFLAGS, str(_SOURCES / "count.c")]
+            command = [*shlex.split(os.environ.get("HOSTCC", "gcc")), *_CFLAGS, str(_SOURCES / f"{name}.c")]
             done = subprocess.run([*command, "-o", str(fresh)], capture_output=True, text=True, check=False)
             if done.returncode:
                 raise SetupError(f"the QEMU plugin does not compile: {shlex.join(command)}\n{done.stderr[-2000:]}")

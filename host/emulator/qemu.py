@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,8 +36,8 @@ def command_line(machine: str, elf: Path, *, serial_fd: int, qmp: Path, timed: b
 class Qemu(ChildBoard):
     """See host.emulator.Emulator; `stop` and `cont` simulate a device that hangs."""
 
-    def __init__(self, image: Image, *, timed: bool) -> None:
-        """Start it and wait until a client may connect."""
+    def __init__(self, image: Image, *, timed: bool, arguments: Sequence[str] = ()) -> None:
+        """Start it, with `arguments` more, and wait until a client may connect."""
         machine = image.board.qemu_machine
         if machine is None:
             raise SetupError(f"{image.board.name}: its board.ini names no custom_qemu_machine")
@@ -49,7 +50,7 @@ class Qemu(ChildBoard):
         try:
             folder = Path(self._folder.name)
             self._counter = firmware_counter(image.elf, folder) if timed else None
-            self._start(machine, image.elf, folder)
+            self._start(machine, image.elf, folder, arguments)
         except BaseException:
             self.close()
             raise
@@ -90,7 +91,7 @@ class Qemu(ChildBoard):
             self._qmp = None
         super().close()
 
-    def _start(self, machine: str, elf: Path, folder: Path) -> None:
+    def _start(self, machine: str, elf: Path, folder: Path, more: Sequence[str]) -> None:
         # We bind the port and QEMU inherits it: no other program can take it in between.
         with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as server:
             self._port = int(server.getsockname()[1])
@@ -100,6 +101,7 @@ class Qemu(ChildBoard):
             )
             if self._counter:
                 arguments += self._counter.qemu_arguments
+            arguments += more
             child = self._child = Child(arguments, folder, pass_fds=(server.fileno(),))
         child.wait_until(lambda: _WAITING in child.stderr(), START_TIMEOUT_S)
 
