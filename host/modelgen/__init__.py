@@ -7,7 +7,7 @@ same seed gives the same file, byte for byte.
 from __future__ import annotations
 
 from host.modelgen.file import Array, Model, Operator, Tensor, build
-from host.modelgen.graphs import computed_reshape, residual
+from host.modelgen.graphs import computed_reshape, residual, visible_shape
 from host.modelgen.inputs import altered, inputs_for
 from host.modelgen.plain import (
     Quantization,
@@ -78,4 +78,5 @@ __all__ = [
     "softmax",
     "strided_slice",
     "unary",
+    "visible_shape",
 ]

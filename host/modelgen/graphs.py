@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import tflite
 
 from host.modelgen.file import Model, Operator, Tensor
 from host.modelgen.weighted import RELU, VALID, Window, conv_2d, depthwise_conv_2d, fully_connected
@@ -49,6 +50,10 @@ def residual() -> Model:
     return Model(tuple(tensors), tuple(operators))
 
 
+def _numbers(*values: int) -> Tensor:
+    return Tensor((len(values),), (), 0, np.array(values), np.int32)
+
+
 def computed_reshape(shape: tuple[int, ...], units: int = 5) -> Model:
     """float32 in and out, around units behind a RESHAPE whose shape is computed from the input's: SHAPE, STRIDED_SLICE
     and PACK, as converters write it for a batch of unknown size. `shape` begins with the batch, 1.
@@ -56,29 +61,45 @@ def computed_reshape(shape: tuple[int, ...], units: int = 5) -> Model:
     depth = int(np.prod(shape))
     end = fully_connected(depth, units, seed=4, zero_points=(-5, 11))
     image, weights, bias, result = end.tensors
-
-    def numbers(*values: int) -> Tensor:
-        return Tensor((len(values),), (), 0, np.array(values), np.int32)
-
     tensors = (
         Tensor(shape, dtype=np.float32),
         replace(image, shape=shape),
         Tensor((len(shape),), dtype=np.int32),
-        *(numbers(0), numbers(1), numbers(1)),
+        *(_numbers(0), _numbers(1), _numbers(1)),
         Tensor((), dtype=np.int32),
         Tensor((), (), 0, np.array(depth), np.int32),
         Tensor((2,), dtype=np.int32),
-        image,
-        *(weights, bias, result),
+        *(image, weights, bias, result),
         Tensor(result.shape, dtype=np.float32),
     )
     operators = (
         Operator("QUANTIZE", (0,), (1,), {}),
-        Operator("SHAPE", (1,), (2,), {"OutType": 2}),
+        Operator("SHAPE", (1,), (2,), {"OutType": tflite.TensorType.INT32}),
         Operator("STRIDED_SLICE", (2, 3, 4, 5), (6,), {"ShrinkAxisMask": 1}),
         Operator("PACK", (6, 7), (8,), {"ValuesCount": 2, "Axis": 0}),
         Operator("RESHAPE", (1, 8), (9,), {}),
         Operator("FULLY_CONNECTED", (9, 10, 11), (12,), end.operators[0].options),
         Operator("DEQUANTIZE", (12,), (13,), {}),
+    )
+    return Model(tensors, operators)
+
+
+def visible_shape(shape: tuple[int, ...], scale: float = 1.0) -> Model:
+    """What SHAPE, STRIDED_SLICE and PACK compute of a shape, made visible by QUANTIZE from int32 to int8."""
+    rank = len(shape)
+    tensors = (
+        Tensor(shape, (0.1,)),
+        Tensor((rank,), dtype=np.int32),
+        *(_numbers(-1), _numbers(0), _numbers(-1)),
+        Tensor((rank,), dtype=np.int32),
+        Tensor((rank,), (), 0, np.arange(-2, rank - 2) * 57, np.int32),
+        Tensor((2, rank), (scale,), 3, dtype=np.int32),
+        Tensor((2, rank), (1.5,), -7),
+    )
+    operators = (
+        Operator("SHAPE", (0,), (1,), {"OutType": tflite.TensorType.INT32}),
+        Operator("STRIDED_SLICE", (1, 2, 3, 4), (5,), {"EndMask": 1}),
+        Operator("PACK", (5, 6), (7,), {"ValuesCount": 2, "Axis": 0}),
+        Operator("QUANTIZE", (7,), (8,), {}),
     )
     return Model(tensors, operators)

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from host import modelgen as gen
-from host.modelgen import NONE, RELU6, SAME, VALID, Model, Quantization, Shape, Window
+from host.modelgen import NONE, SAME, VALID, Model, Quantization, Shape, Window
 
 
 class Draw:
@@ -260,6 +260,10 @@ def computed_reshape(draw: Draw) -> Model:
     return gen.computed_reshape((1, *draw.shape(2, 200)), draw.below(20, 1))
 
 
+def visible_shape(draw: Draw) -> Model:
+    return gen.visible_shape(draw.shape(), draw.scale())
+
+
 OPERATORS: dict[str, Callable[[Draw], Model]] = {
     "CONV_2D": convolution,
     "DEPTHWISE_CONV_2D": depthwise,
@@ -282,13 +286,11 @@ OPERATORS: dict[str, Callable[[Draw], Model]] = {
     "requantize": unary("QUANTIZE"),
     "DEQUANTIZE": dequantize,
     "RESHAPE": reshape,
-    "SHAPE": computed_reshape,
+    "computed shape": computed_reshape,
+    "SHAPE": visible_shape,
 }
 
 
 def random_model(operator: str, seed: int) -> Model:
     """A model of that operator (a key of OPERATORS)."""
     return OPERATORS[operator](Draw(seed))
-
-
-__all__ = ["OPERATORS", "RELU6", "Draw", "random_model"]

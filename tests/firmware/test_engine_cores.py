@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from cores import CORES, Core, build_core, run_core
 from engine_host import E_UNSUPPORTED, OK, Answer, EngineHost, oracle, request
+from random_models import OPERATORS, random_model
 from test_engine_kernels import ADDS, CONVOLUTIONS, DEPTHWISE, POOLS, SOFTMAXES, UNITS
 from test_engine_models import ad, ic, kws, sww, vww
 
 from host import modelgen as gen
-from host.modelgen import RELU6, Model, Window
+from host.modelgen import RELU6, Window
 
 # Bytes of arena that TFLM with CMSIS-NN needs on a Cortex-M4 (its recording allocator): ours is not to need more.
 TFLM_ARENA = {
@@ -36,8 +37,8 @@ def program(core: Core, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @functools.cache
-def generated() -> list[tuple[Model, bytes, list[bytes], list[bytes]]]:
-    """Model, its file, inputs, and the outputs that TFLM gives."""
+def generated() -> list[tuple[str, bytes, list[bytes], list[bytes]]]:
+    """Models: what to call one, its file, inputs, and the outputs that TFLM gives."""
     models = [gen.conv_2d(window, seed=7) for window in CONVOLUTIONS.values()]
     models += [gen.depthwise_conv_2d(window, seed=8) for window in DEPTHWISE.values()]
     models += [gen.average_pool_2d(window) for window in POOLS.values()]
@@ -45,19 +46,21 @@ def generated() -> list[tuple[Model, bytes, list[bytes], list[bytes]]]:
     models += [gen.add(*choices) for choices in ADDS.values()]
     models += [gen.softmax(*choices) for choices in SOFTMAXES.values()]
     models += [gen.reshape((1, 4, 3, 5), (1, 60)), gen.residual()]
+    named = [(str(model.operators), model) for model in models]
+    named += [(f"random_model({name!r}, {seed})", random_model(name, seed)) for name in OPERATORS for seed in (3, 5, 8)]
     whole = []
-    for model in models:
+    for name, model in named:
         data, inputs = gen.build(model), gen.inputs_for(model, 3)
-        whole.append((model, data, [x.tobytes() for x in inputs], oracle(data, inputs)))
+        whole.append((name, data, [x.tobytes() for x in inputs], oracle(data, inputs)))
     return whole
 
 
 def test_generated_models_give_what_tflm_gives(core: Core, program: Path, tmp_path: Path) -> None:
     requests = [request(data, inputs) for _, data, inputs, _ in generated()]
     answers = run_core(core, program, requests, [len(inputs) for _, _, inputs, _ in generated()], tmp_path)
-    for (model, _, _, outputs), answer in zip(generated(), answers, strict=True):
-        assert answer.status == OK, answer.text
-        assert list(answer.outputs) == outputs, model.operators
+    for (name, _, _, outputs), answer in zip(generated(), answers, strict=True):
+        assert answer.status == OK, f"{name}: {answer.text}"
+        assert list(answer.outputs) == outputs, name
 
 
 def test_refuses_in_the_same_words(core: Core, engine: EngineHost, program: Path, tmp_path: Path) -> None:

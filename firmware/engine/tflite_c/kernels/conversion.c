@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* QUANTIZE, from float32 or from another int8 quantization to int8, and DEQUANTIZE, from int8 to float32. */
+/* QUANTIZE, from float32, int32 or another int8 quantization to int8, and DEQUANTIZE, from int8 to float32. */
 #include "common.h"
 #include "kernels.h"
 #include "operands.h"
@@ -10,8 +10,9 @@ struct conversion {
     void *output;
     uint32_t count;
     float scale;        /* of the int8 side, if the other one is float32 */
-    int32_t multiplier; /* between two int8 sides */
-    int16_t input_zero_point, zero_point;
+    int32_t multiplier; /* between two integer sides */
+    int32_t input_zero_point;
+    int16_t zero_point;
     int8_t shift;
 };
 
@@ -28,6 +29,14 @@ static void quantize_run(const struct step *step)
     }
 }
 
+static inline int8_t requantize(const struct conversion *conversion, int32_t q)
+{
+    int32_t value = (int32_t)((uint32_t)q - (uint32_t)conversion->input_zero_point);
+
+    value = quantize_multiply(value, conversion->multiplier, conversion->shift);
+    return quantize_to_int8(value, conversion->zero_point, INT8_MIN, INT8_MAX);
+}
+
 static void requantize_run(const struct step *step)
 {
     const struct conversion *conversion = (const struct conversion *)(const void *)step;
@@ -35,10 +44,18 @@ static void requantize_run(const struct step *step)
     int8_t *output = conversion->output;
 
     for (uint32_t i = 0; i < conversion->count; i++) {
-        int32_t value = input[i] - conversion->input_zero_point;
+        output[i] = requantize(conversion, input[i]);
+    }
+}
 
-        value = quantize_multiply(value, conversion->multiplier, conversion->shift);
-        output[i] = quantize_to_int8(value, conversion->zero_point, INT8_MIN, INT8_MAX);
+static void requantize_int32_run(const struct step *step)
+{
+    const struct conversion *conversion = (const struct conversion *)(const void *)step;
+    const int32_t *input = conversion->input;
+    int8_t *output = conversion->output;
+
+    for (uint32_t i = 0; i < conversion->count; i++) {
+        output[i] = requantize(conversion, input[i]);
     }
 }
 
@@ -55,17 +72,19 @@ static void dequantize_run(const struct step *step)
     }
 }
 
-static int check(struct load *load, const struct tensor *real, const struct tensor *quantized, const char *what)
+/* `quantized` is one of them. */
+static int check(struct load *load, const struct tensor *input, const struct tensor *output,
+                 const struct tensor *quantized, const char *what)
 {
     int status = common_check_int8(load, quantized, what);
 
     if (status != ENGINE_OK) {
         return status;
     }
-    if (!operands_same_shape(real, quantized)) {
+    if (!operands_same_shape(input, output)) {
         return load_refuse(load, ENGINE_E_MODEL, "shapes of input and output differ");
     }
-    if (real->constant != NULL) {
+    if (input->constant != NULL) { /* it need not be aligned in the file */
         return load_refuse(load, ENGINE_E_UNSUPPORTED, "input is constant");
     }
     return ENGINE_OK;
@@ -79,49 +98,50 @@ static int keep(struct load *load, const struct tensor *input, const struct tens
     return load_keep(load, &record->step, sizeof *record);
 }
 
-static int requantize_prepare(struct load *load)
+static int requantize_prepare(struct load *load, const struct tensor *input, const struct tensor *output,
+                              struct conversion *record)
 {
-    struct tensor input, output;
-    struct conversion record = {.step = {requantize_run, 0, 0}};
     struct quantize_scale scale;
-    int status = operands_read_unary(load, &input, &output);
 
-    if (status != ENGINE_OK) {
-        return status;
+    if (input->scales.count != 1 || input->scale <= 0.0f) {
+        return load_refuse(load, ENGINE_E_MODEL, "input has not one scale > 0");
     }
-    if (!quantize_from_real((double)input.scale / (double)output.scale, &scale)) {
+    if (!quantize_from_real((double)input->scale / (double)output->scale, &scale)) {
         return load_refuse(load, ENGINE_E_UNSUPPORTED, "scales of input and output are too far apart");
     }
     (void)load_in_place(load);
-    record.multiplier = scale.multiplier;
-    record.shift = scale.shift;
-    record.input_zero_point = (int16_t)input.zero_point;
-    record.zero_point = (int16_t)output.zero_point;
-    return keep(load, &input, &output, &record);
+    record->multiplier = scale.multiplier;
+    record->shift = scale.shift;
+    record->input_zero_point = input->zero_point;
+    return keep(load, input, output, record);
 }
 
 int quantize_prepare(struct load *load)
 {
     struct tensor input, output;
-    struct conversion record = {.step = {quantize_run, 0, 0}};
+    struct conversion record = {.step = {NULL, 0, 0}};
     int status;
 
     if ((status = load_input(load, 0, "input", &input)) != ENGINE_OK ||
-        (status = load_output(load, &output)) != ENGINE_OK) {
-        return status;
-    }
-    if (input.type == TYPE_INT8) {
-        return requantize_prepare(load);
-    }
-    if (input.type != TYPE_FLOAT32) {
-        return load_refuse(load, ENGINE_E_UNSUPPORTED, "input is neither FLOAT32 nor INT8");
-    }
-    if ((status = check(load, &input, &output, "output")) != ENGINE_OK) {
+        (status = load_output(load, &output)) != ENGINE_OK ||
+        (status = check(load, &input, &output, &output, "output")) != ENGINE_OK) {
         return status;
     }
     record.scale = output.scale;
     record.zero_point = (int16_t)output.zero_point;
-    return keep(load, &input, &output, &record);
+    switch (input.type) {
+    case TYPE_FLOAT32:
+        record.step.run = quantize_run;
+        return keep(load, &input, &output, &record);
+    case TYPE_INT32:
+        record.step.run = requantize_int32_run;
+        return requantize_prepare(load, &input, &output, &record);
+    case TYPE_INT8:
+        record.step.run = requantize_run;
+        return requantize_prepare(load, &input, &output, &record);
+    default:
+        return load_refuse(load, ENGINE_E_UNSUPPORTED, "input is neither FLOAT32, INT32 nor INT8");
+    }
 }
 
 int dequantize_prepare(struct load *load)
@@ -137,7 +157,7 @@ int dequantize_prepare(struct load *load)
     if (output.type != TYPE_FLOAT32) {
         return load_refuse(load, ENGINE_E_UNSUPPORTED, "output is not FLOAT32");
     }
-    if ((status = check(load, &output, &input, "input")) != ENGINE_OK) {
+    if ((status = check(load, &input, &output, &input, "input")) != ENGINE_OK) {
         return status;
     }
     record.scale = input.scale;
