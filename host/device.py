@@ -95,6 +95,15 @@ class CheckedInference:
     output_crc: int
 
 
+@dataclass(frozen=True, slots=True)
+class OperatorTimes:
+    """Answer to `prof`: sums over `whole.runs` runs; an operator that costs nothing may be missing in `operators`."""
+
+    operators: tuple[codec.ProfOperator, ...]
+    whole: codec.ProfWhole
+    output_crc: int
+
+
 class Device:
     """One MLPerf Tiny device, stock or ours. A context manager: it closes the link."""
 
@@ -217,6 +226,16 @@ class Device:
         return self._ask(
             *("infer crc", iterations, warmup),
             parse=lambda replies: _parse_infer_crc(replies, iterations, warmup),
+            timeout_s=self.infer_timeout_s if timeout_s is None else timeout_s,
+        )
+
+    def prof(self, iterations: int, warmup: int, *, timeout_s: float | None = None) -> OperatorTimes:
+        """Like `infer_crc`, with each inference made a second time, operator by operator (our firmware only)."""
+        if not self._loaded:
+            raise LoadIncomplete("no input is known to be on the device whole: load one after every error or change")
+        return self._ask(
+            *("prof", iterations, warmup),
+            parse=lambda replies: _parse_prof(replies, iterations),
             timeout_s=self.infer_timeout_s if timeout_s is None else timeout_s,
         )
 
@@ -363,6 +382,15 @@ def _parse_infer_crc(replies: Replies, iterations: int, warmup: int) -> CheckedI
     output = _first(replies, codec.Output)
     duration_us = codec.lap_us(*laps) if laps else None
     return CheckedInference(iterations, duration_us, output.count, output.crc)
+
+
+def _parse_prof(replies: Replies, iterations: int) -> OperatorTimes:
+    operators = tuple(reply for reply in replies if isinstance(reply, codec.ProfOperator))
+    _check_kinds(replies, *[codec.ProfOperator] * len(operators), codec.ProfWhole, codec.Output)
+    whole, indices = _first(replies, codec.ProfWhole), [operator.index for operator in operators]
+    if {whole.runs, *(operator.runs for operator in operators)} != {iterations} or indices != sorted(set(indices)):
+        raise GarbledReply(f"asked for the operators of {iterations} runs, got another answer: lines were lost.")
+    return OperatorTimes(operators, whole, _first(replies, codec.Output).crc)
 
 
 def _parse_raw(replies: Replies, count: int) -> bytes:

@@ -33,6 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("quick", "mlperf"),
         help="windows of 0.2 s, or the MLPerf Tiny run rules; default: quick on emulated boards, mlperf on real ones",
     )
+    parser.add_argument(
+        "--profile", action="store_true", help="also tell what each operator of the model costs (performance mode)"
+    )
     parser.add_argument("--inputs", type=_positive, metavar="N", help="use only the first N inputs")
     parser.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="parent of the result folder")
     parser.add_argument("--json", action="store_true", help="print result.json on stdout instead of the table")
@@ -41,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the session, print the table, return 1 if a run is not valid."""
     from host.errors import UsageError
+    from host.report.profile import print_profile
     from host.report.progress import Reporter
     from host.report.table import print_result, stdout_console
     from host.results import schema
@@ -48,6 +52,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.mode == "energy":
         raise UsageError("energy arrives later, with the power monitors: use --mode performance or accuracy.")
+    if args.profile and args.mode != "performance":
+        raise UsageError(f"--profile tells where the time goes: use it without --mode {args.mode}.")
     plan = Plan(
         tasks=tuple(args.tasks),
         mode=args.mode,
@@ -56,12 +62,16 @@ def run(args: argparse.Namespace) -> int:
         rules=args.rules,
         inputs=args.inputs,
         out=args.out,
+        profile=args.profile,
     )
     with Reporter() as reporter:
         outcome = run_session(plan, reporter)
     if args.json:
         sys.stdout.write(schema.encode(outcome.result).decode())
     else:
-        print_result(outcome.result, stdout_console())
+        console = stdout_console()
+        print_result(outcome.result, console)
+        for run in outcome.result.runs:
+            print_profile(outcome.result, run, console)
         print(f"results: {outcome.folder}")
     return 0 if all(run.valid for run in outcome.result.runs) else 1

@@ -103,6 +103,41 @@ class Accuracy(_Record, frozen=True):
     met: bool | None
 
 
+class OperatorCost(_Record, frozen=True):
+    """One operator of the model, per inference. macs: multiply-accumulates, those on padding included. bytes: of its
+    weights and other constants, of the activations it reads and of those it writes, each tensor once.
+
+    us, cycles, instructions: null where the engine leaves the operator out because it costs nothing, and where nothing
+    counts them."""
+
+    index: Count
+    name: str
+    shape: list[Count]
+    macs: Count
+    bytes: Count
+    us: NonNegative | None
+    cycles: NonNegative | None
+    instructions: Count | None
+
+
+class Profile(_Record, frozen=True):
+    """Where the time of one inference goes: means over `inferences` runs on one input.
+
+    whole_*: of as many inferences on the same input that nobody watched, by turns with those that were. resolution_us:
+    of the clock, in each run. deviation: what the operators add up to, less the whole, as a part of the whole; of the
+    instructions where they are counted, else of the cycles, else of the time. latency_us of the run says what a microsecond is worth.
+    """
+
+    input: str
+    inferences: Positive
+    operators: list[OperatorCost]
+    whole_us: NonNegative
+    whole_cycles: NonNegative | None
+    whole_instructions: Positive | None
+    resolution_us: NonNegative
+    deviation: float
+
+
 class Run(_Record, frozen=True):
     """One task in one mode."""
 
@@ -119,6 +154,7 @@ class Run(_Record, frozen=True):
     instructions_per_inference: Positive | None
     accuracy: Accuracy | None
     energy_uj: None = None
+    profile: Profile | None = None
 
 
 class Result(_Record, frozen=True):

@@ -14,11 +14,13 @@ import msgspec
 from host import catalog
 from host.boards import Board
 from host.device import Transcript
-from host.errors import HostError, NotAvailable, SetupError
+from host.errors import DeviceError, HostError, NotAvailable, SetupError
+from host.modelinfo import read_operators
 from host.report.progress import Reporter
 from host.results import record, schema
 from host.runner.accuracy import run_accuracy, score
 from host.runner.performance import run_performance
+from host.runner.profile import Counts, run_profile
 from host.runner.rules import RULES, Rules
 from host.runner.target import Target, describe, latency_unit, open_target, select, wanted_board
 
@@ -34,6 +36,7 @@ class Plan:
     rules: str | None = None
     inputs: int | None = None
     out: Path = Path("results")
+    profile: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +102,8 @@ def run_one(target: Target, plan: Plan, work: Workload, folder: Path, reporter: 
     )
     with reporter.scope(run.task) as progress:
         if plan.mode == "performance":
-            return _performance(target, rules, run, items, progress)
+            run = _performance(target, rules, run, items, progress)
+            return _profile(target, rules, run, work.model, items[0]) if plan.profile else run
         rows = run_accuracy(target.device, dataset, items, progress)
     record.write_outputs(folder, run.task, ((row.name, row.label, row.predicted, row.outputs) for row in rows))
     accuracy = score(dataset, rows)
@@ -139,6 +143,19 @@ def _performance(
     )
 
 
+def _profile(target: Target, rules: Rules, run: schema.Run, model: catalog.ModelFile, item: catalog.Item) -> schema.Run:
+    outcome = run_profile(
+        target.device,
+        read_operators(model.path.read_bytes(), model.name),
+        (item.name, item.data),
+        rules,
+        Counts(target.take_counts, target.take_observed),
+        latency_us=run.latency_us.median if run.latency_us else 0.0,
+    )
+    reasons = [*run.reasons, *outcome.reasons]
+    return msgspec.structs.replace(run, profile=outcome.profile, valid=not reasons, reasons=reasons)
+
+
 def run_session(plan: Plan, reporter: Reporter) -> Outcome:
     """Run the plan. What was recorded before a failure stays in the folder, which the error then names."""
     board = wanted_board(plan.board, plan.port)
@@ -161,6 +178,11 @@ def _run_all(
         if target.image is not None and target.info is not None and target.image.build_id == target.info.build_id:
             record.copy_file(target.image.map, folder)
             record.copy_file(target.image.elf.with_name("build.json"), folder)
+        if plan.profile and target.info is None:
+            raise DeviceError(
+                "a profile needs tinyjoule's own firmware, and the one at this port is another: leave out --profile, "
+                "or flash ours with `host flash BOARD`."
+            )
         result = describe(target)
         for work in works:
             run = run_one(target, plan, work, folder, reporter)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from host import __version__, boards, build, catalog, emulator
 from host.device import Device, DeviceInfo, Transcript
+from host.emulator.counter import ObservedRun
 from host.errors import DeviceError, UsageError
 from host.link import open_link
 from host.report.progress import Reporter
@@ -30,6 +31,7 @@ class Target:
     image: build.Image | None
     provenance: schema.Provenance
     take_counts: Callable[[], list[int]]
+    take_observed: Callable[[], list[ObservedRun]]
 
 
 def wanted_board(name: str | None, port: str | None) -> boards.Board | None:
@@ -64,13 +66,14 @@ def open_target(
     variant: of the image that is emulated, or that is on the board at `port`.
     """
     with ExitStack() as stack:
-        image, take_counts = None, _no_counts
+        image, take_counts, take_observed = None, _no_counts, _no_observed_runs
         if port is None:
             board = board or boards.get_board(DEFAULT_BOARD)
             with reporter.step(f"building the firmware for {board.name}"):
                 image = build.build(board, variant=variant)
             running = stack.enter_context(emulator.start(image, timed=timed))
             port, take_counts = running.url, running.take_instruction_counts
+            take_observed = running.take_observed_runs
         link = open_link(port, board.baud if board else spec().limits.baud)
         device = stack.enter_context(Device(link, transcript=transcript))
         device.wait_boot()
@@ -80,10 +83,14 @@ def open_target(
             image = image or build.last_image(board, variant)
             device.set_mode("performance")
         emulated = board is not None and board.emulator is not None
-        yield Target(device, info, board, image, "emulated" if emulated else "measured", take_counts)
+        yield Target(device, info, board, image, "emulated" if emulated else "measured", take_counts, take_observed)
 
 
 def _no_counts() -> list[int]:
+    return []
+
+
+def _no_observed_runs() -> list[ObservedRun]:
     return []
 
 

@@ -59,9 +59,40 @@ def test_the_record_has_the_fields_the_schema_promises() -> None:
     assert set(data) == {"schema", "provenance", "created", "board", "firmware", "host", "runs"}
     assert set(data["runs"][0]) == {
         *("task", "mode", "rules", "valid", "reasons", "model", "dataset", "windows", "latency_us"),
-        *("throughput_inf_per_s", "instructions_per_inference", "accuracy", "energy_uj"),
+        *("throughput_inf_per_s", "instructions_per_inference", "accuracy", "energy_uj", "profile"),
     }
     assert data["runs"][0]["energy_uj"] is None
+
+
+def make_profile() -> schema.Profile:
+    cost = {"us": 12.5, "cycles": None, "instructions": 1500}
+    return schema.Profile(
+        input="a.bin",
+        inferences=3,
+        operators=[
+            schema.OperatorCost(index=0, name="CONV_2D", shape=[1, 5, 5, 8], macs=1800, bytes=400, **cost),
+            schema.OperatorCost(
+                index=1, name="RESHAPE", shape=[1, 200], macs=0, bytes=400, us=None, cycles=None, instructions=None
+            ),
+        ],
+        whole_us=12.4,
+        whole_cycles=None,
+        whole_instructions=1497,
+        resolution_us=1.0,
+        deviation=0.002,
+    )
+
+
+def test_a_profile_is_kept_and_a_record_from_before_there_were_any_is_read() -> None:
+    run = msgspec.structs.replace(make_result().runs[0], profile=make_profile())
+    text = schema.encode(make_result(runs=[run]))
+    assert schema.decode(text).runs[0].profile == make_profile()
+    data = json.loads(text)
+    data["runs"][0]["profile"]["operators"][0]["macs"] = -1
+    with pytest.raises(ResultInvalid, match="macs"):
+        schema.decode(json.dumps(data).encode())
+    del data["runs"][0]["profile"]
+    assert schema.decode(json.dumps(data).encode()) == make_result()
 
 
 @pytest.mark.parametrize(
