@@ -38,7 +38,7 @@ def compiler_version(prefix: str) -> str:
 
 def engine_name(elf: Path) -> str:
     """What engine_name() answers in this image, e.g. "tflite_c 0.1.0", read from its constants."""
-    match = re.search(rb"(?<![ -~])((?:tflite_c|tflm) [0-9][0-9A-Za-z.+-]*)\0", elf.read_bytes())
+    match = re.search(rb"(?<![ -~])((?:tflite_c [0-9]|tflm [0-9a-z])[0-9A-Za-z.+_-]*)\0", elf.read_bytes())
     if match is None:
         raise SetupError(f"{elf} holds no engine name: the image was built without an engine")
     return match[1].decode("ascii")

@@ -30,8 +30,10 @@
 #include "text.h"
 
 #ifndef TJ_TFLM_VERSION
-#error "TJ_TFLM_VERSION: upstream's version or commit as a string, see host/tflm.py"
+#error "TJ_TFLM_VERSION: upstream's commit or \"unknown\", without quotes, see host/tflm.py"
 #endif
+#define TEXT_OF(x)  #x
+#define VALUE_OF(x) TEXT_OF(x)
 
 namespace
 {
@@ -341,5 +343,5 @@ size_t engine_arena_bytes(const struct engine *engine)
 
 const char *engine_name(void)
 {
-    return "tflm " TJ_TFLM_VERSION;
+    return "tflm " VALUE_OF(TJ_TFLM_VERSION);
 }

@@ -21,9 +21,9 @@ build_dir = Path(env.subst("$BUILD_DIR"))
 name = env["PIOENV"]
 sys.path.insert(0, str(project))
 
-from host import embed, flash, toolchain  # noqa: E402  (found through the line above, installed or not)
+from host import embed, flash, tflm, toolchain  # noqa: E402  (found through the line above, installed or not)
 from host.boards import get_board  # noqa: E402
-from host.errors import HostError, SetupError  # noqa: E402
+from host.errors import HostError  # noqa: E402
 from host.variant import VARIABLE, read_variant  # noqa: E402
 
 
@@ -41,6 +41,7 @@ def stop(error: Exception) -> None:
 board = get_board(name)
 prefix = option("toolchain")
 machine = shlex.split(option("cpu_flags"))
+shared = shlex.split(" ".join(env.GetProjectOption("build_flags")))
 defines = [
     f"-DTJ_BOARD_NAME='\"{name}\"'",
     f"-DTJ_CORE_HZ={board.clock_hz or 0}",
@@ -50,16 +51,23 @@ defines = [
 ]
 try:
     variant = read_variant(os.environ.get(VARIABLE))
-    if variant.engine != "tflite_c":
-        raise SetupError(f"the engine {variant.engine} is not part of this checkout")
     compiler = toolchain.compiler_version(prefix)
+    upstream = None
+    if variant.engine == "tflm":
+        folder = tflm.require_tree(variant.tflm_dir)
+        upstream = tflm.find_tflm(folder, board=name, prefix=prefix, machine=machine)
     info = embed.generate(
         board=name,
         firmware=firmware,
         folder=build_dir / "generated",
         flash_bytes=board.flash_bytes,
         compiler=compiler,
-        flags=[*machine, *shlex.split(" ".join(env.GetProjectOption("build_flags"))), *shlex.split(" ".join(defines))],
+        flags=[
+            *machine,
+            *shared,
+            *shlex.split(" ".join(defines)),
+            *(upstream.defines if upstream else ()),
+        ],
         warn=lambda text: sys.stderr.write(f"Warning: {text}\n"),
         variant=variant,
     )
@@ -91,9 +99,33 @@ if prefix:
     env.Append(LINKFLAGS=["-nostartfiles", "--specs=nano.specs", f"-L{firmware.relative_to(project)}"])
     env.Replace(LDSCRIPT_PATH=str(linker_scripts[0].relative_to(project)))
 
+
+def adapter_objects(found: tflm.Tflm) -> list:
+    """engine/tflm instead of engine/tflite_c, compiled as upstream compiles its own; its library in the image."""
+    only_c = ("-std=", "-Wmissing-prototypes")
+    cxx = env.Clone()
+    cxx.Append(
+        CCFLAGS=[
+            *(flag for flag in shared if not flag.startswith(only_c)),
+            *tflm.CXX_FLAGS,
+            *found.defines,
+            *(f"-isystem{path}" for path in found.includes),  # our warnings are for our code
+        ]
+    )
+    env.Append(SRC_FILTER=["-<engine/tflite_c/>"])
+    # Not g++, which would add the C++ library: whatever wants a heap, exceptions or RTTI does not link.
+    env.Replace(LINK="$CC")
+    env.Prepend(LIBS=[env.File(str(found.library))])
+    folder = firmware / "engine" / "tflm"
+    target = build_dir / "src" / "engine" / "tflm"
+    return [cxx.Object(str(target / f"{path.stem}.o"), str(path)) for path in sorted(folder.glob("*.cc"))]
+
+
 generated = [env.Object(str(source)) for source in info.sources]
 env.Depends(generated, [str(path) for path in info.model_paths])
 env.Append(PIOBUILDFILES=generated)
+if upstream:
+    env.Append(PIOBUILDFILES=adapter_objects(upstream))
 elf = env.BuildProgram()
 env.Depends(elf, [str(path) for path in linker_scripts])
 
