@@ -210,9 +210,9 @@ static void run_with_gaps(const uint8_t *model, size_t model_bytes, size_t used,
 {
     struct trial trial;
 
-    redzone_choose((struct redzone_choice){.gaps = true, .no_sharing = no_sharing});
+    redzone_choose((struct redzone_choice){true, no_sharing, no_sharing ? 0x80 : 0x7f});
     trial = load(model, model_bytes, GAPS_BYTES + 4 * used, no_sharing ? 0xff : 0x00);
-    redzone_choose((struct redzone_choice){false, false});
+    redzone_choose((struct redzone_choice){false, false, 0});
     if (trial.status != ENGINE_OK) { /* of thousands of tensors */
         CHECK(trial.status == ENGINE_E_ARENA);
         unload(&trial);

@@ -2,6 +2,7 @@
 #include "redzone.h"
 
 #include <sanitizer/asan_interface.h>
+#include <string.h>
 
 #include "engine/tflite_c/kernel.h"
 
@@ -13,6 +14,7 @@ struct placed {
 };
 
 static struct redzone_choice chosen;
+static uint8_t garbage; /* of the last load */
 static uint8_t *area;
 static size_t area_bytes;
 static uint16_t end_step;
@@ -54,6 +56,7 @@ int __wrap_plan_place(struct plan *plan, const struct graph *graph)
     for (uint32_t i = 0; i < count; i++) {
         placed_entries[i].offset = plan->entries[placed_entries[i].offset].offset;
     }
+    garbage = chosen.garbage;
     placed_count = count;
     end_step = (uint16_t)(graph->operators.count + 1);
     area = (uint8_t *)plan->entries; /* the plan lies where the tensors will */
@@ -74,6 +77,9 @@ static void open_step(uint16_t step)
 
         if (entry->first <= step && step <= entry->last) {
             ASAN_UNPOISON_MEMORY_REGION(area + entry->offset, entry->bytes);
+        }
+        if (entry->first == step) {
+            memset(area + entry->offset, garbage, entry->bytes);
         }
     }
 }

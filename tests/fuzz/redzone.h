@@ -14,6 +14,7 @@
 struct redzone_choice {
     bool gaps;       /* between what the plan places; false: the plan as the firmware has it */
     bool no_sharing; /* nothing works in place */
+    uint8_t garbage; /* with gaps: what is in a tensor or scratch memory before an operator writes to it */
 };
 
 /* For the loads from now on. */

@@ -9,6 +9,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 from host import modelgen as gen
 from host.modelgen import VALID, Model, Window
 
@@ -33,11 +35,45 @@ def seeds() -> Iterator[tuple[str, Model]]:
     yield "fully_connected", gen.fully_connected(12, 5)
     yield "fully_connected", gen.fully_connected(16, 8, rows=3, per_channel=True)
     yield "fully_connected", gen.fully_connected(7, 9, bias=False, activation=gen.RELU)
-    yield "add", gen.add((1, 4, 4, 2), (0.1, 0.2, 0.3), (0, 1, 2), gen.NONE)
+    yield from elementwise()
+    yield from moving()
+    yield "residual", gen.residual()
+    yield "computed_reshape", gen.computed_reshape((1, 2, 3))
+    yield "visible_shape", gen.visible_shape((3, 1, 4))
+
+
+def elementwise() -> Iterator[tuple[str, Model]]:
+    same = ((1, 4, 4, 2), (1, 4, 4, 2))
+    spread = ((2, 1, 5, 3), (4, 1, 3))
+    quantizations = ((0.1, 3), (0.2, -5), (0.3, 7))
+    for name in ("ADD", "SUB", "MUL"):
+        yield name.lower(), gen.binary(name, same, quantizations, constant=None)
+        yield name.lower(), gen.binary(name, spread, quantizations, gen.RELU6)
+        yield name.lower(), gen.binary(name, spread, quantizations, constant=0)
+    for name in ("RELU", "RELU6", "QUANTIZE"):
+        yield name.lower(), gen.unary(name, (3, 7), (0.05, -7), (0.04, 9))
+    yield "logistic", gen.unary("LOGISTIC", (3, 7), (0.05, -7), (1 / 256, -128))
+    yield "quantize", gen.quantize((2, 5), (0.1, 3))
+    yield "dequantize", gen.dequantize((2, 5), (0.1, 3))
     yield "softmax", gen.softmax((1, 12), 0.1)
     yield "softmax", gen.softmax((3, 5), 0.05, beta=2.0)
+
+
+def moving() -> Iterator[tuple[str, Model]]:
+    quantization = (0.1, 3)
     yield "reshape", gen.reshape((1, 6), (2, 3))
-    yield "residual", gen.residual()
+    yield "pad", gen.pad((1, 3, 2, 4), ((0, 0), (1, 2), (0, 1), (0, 0)), quantization)
+    yield "padv2", gen.pad((3, 5), ((2, 0), (0, 3)), quantization, -100)
+    yield "mean", gen.mean((1, 4, 3, 5), (1, 2), quantization, (0.05, -9))
+    yield "mean", gen.mean((2, 3, 4), (-1,), quantization, quantization, keep_dims=False)
+    yield "concatenation", gen.concatenation((2, 3, 4), (1, 3, 2), 1, quantization, 1)
+    yield "concatenation", gen.concatenation((5,), (5, 4), -1, quantization)
+    yield "pack", gen.pack((3, 2), 3, 1, quantization, 2)
+    yield "strided_slice", gen.strided_slice((4, 6, 3), (slice(1, 3), slice(None, None, 2), 1), quantization)
+    yield (
+        "strided_slice",
+        gen.strided_slice((3, 5), (slice(None, None, -1), slice(-1, 0, -2)), quantization, dtype=np.float32),
+    )
 
 
 def write(folder: Path) -> None:
