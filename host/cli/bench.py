@@ -6,6 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from host.cli._engine import add_engine_arguments, engine_variant
+
 SUMMARY = "measure latency or accuracy of the models on a board, real or emulated"
 
 
@@ -36,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--profile", action="store_true", help="also tell what each operator of the model costs (performance mode)"
     )
+    add_engine_arguments(parser)
     parser.add_argument("--inputs", type=_positive, metavar="N", help="use only the first N inputs")
     parser.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="parent of the result folder")
     parser.add_argument("--json", action="store_true", help="print result.json on stdout instead of the table")
@@ -63,6 +66,7 @@ def run(args: argparse.Namespace) -> int:
         inputs=args.inputs,
         out=args.out,
         profile=args.profile,
+        variant=engine_variant(args),
     )
     with Reporter() as reporter:
         outcome = run_session(plan, reporter)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 
+from host.cli._engine import add_engine_arguments, engine_variant
+
 SUMMARY = "build the firmware of a board"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """BOARD and --verbose."""
+    """BOARD, --verbose and the engine."""
     parser.add_argument("board", metavar="BOARD", help="a name that `host boards` lists")
     parser.add_argument("-v", "--verbose", action="store_true", help="show every compiler command")
+    add_engine_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -21,8 +24,9 @@ def run(args: argparse.Namespace) -> int:
     from host.report.table import listing, stdout_console
 
     board = get_board(args.board)
+    variant = engine_variant(args)
     with Reporter() as reporter, reporter.step(f"building the firmware for {board.name}"):
-        image = build(board, verbose=args.verbose)
+        image = build(board, variant=variant, verbose=args.verbose)
     flash_bytes = image.sizes["text"] + image.sizes["data"]
     ram_bytes = image.sizes["data"] + image.sizes["bss"]
     table = listing("part", "bytes", "what it is")
@@ -31,6 +35,6 @@ def run(args: argparse.Namespace) -> int:
         table.add_row(f"  {model.id}", f"{model.bytes:,}", f"{model.name} ({model.source})")
     table.add_row("RAM", f"{ram_bytes:,}", f"arena, buffers, stack: {ram_bytes / board.ram_bytes:.1%} of it")
     stdout_console().print(table)
-    for what, text in (("build", image.build_id), ("image", image.elf), ("map", image.map)):
+    for what, text in (("engine", image.engine), ("build", image.build_id), ("image", image.elf), ("map", image.map)):
         print(f"{what}: {text}")
     return 0

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 
+from host.cli._engine import add_engine_arguments, engine_variant
+
 SUMMARY = "build the firmware and load it into a real board"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """BOARD."""
+    """BOARD and the engine."""
     parser.add_argument("board", metavar="BOARD", help="a real board that `host boards` lists")
+    add_engine_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -19,7 +22,8 @@ def run(args: argparse.Namespace) -> int:
     from host.report.progress import Reporter
 
     board = get_board(args.board)
+    variant = engine_variant(args)
     with Reporter() as reporter, reporter.step(f"building the firmware for {board.name} and loading it"):
-        flash(board)
+        flash(board, variant=variant)
     print(f"{board.name} is loaded; it prints its banner on the virtual COM port at {board.baud} baud")
     return 0

@@ -6,13 +6,14 @@ The session knows nothing of terminals: it reports through a `Reporter` and leav
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
 from host import catalog
 from host.boards import Board
+from host.build import Variant
 from host.device import Transcript
 from host.errors import DeviceError, HostError, NotAvailable, SetupError
 from host.modelinfo import read_operators
@@ -27,7 +28,7 @@ from host.runner.target import Target, describe, latency_unit, open_target, sele
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a person asked for. board None: the default, or what a device at `port` says it is."""
+    """What a person asked for. board None: the default, or what a device at `port` says it is. variant: the engine."""
 
     tasks: tuple[str, ...]
     mode: schema.Mode
@@ -37,6 +38,7 @@ class Plan:
     inputs: int | None = None
     out: Path = Path("results")
     profile: bool = False
+    variant: Variant = field(default_factory=Variant)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,10 @@ def run_one(target: Target, plan: Plan, work: Workload, folder: Path, reporter: 
     with reporter.scope(run.task) as progress:
         if plan.mode == "performance":
             run = _performance(target, rules, run, items, progress)
-            return _profile(target, rules, run, work.model, items[0]) if plan.profile else run
+            if plan.profile:
+                progress("profile", 0, 0)
+                run = _profile(target, rules, run, work.model, items[0])
+            return run
         rows = run_accuracy(target.device, dataset, items, progress)
     record.write_outputs(folder, run.task, ((row.name, row.label, row.predicted, row.outputs) for row in rows))
     accuracy = score(dataset, rows)
@@ -173,7 +178,9 @@ def _run_all(
 ) -> schema.Result:
     with (
         Transcript(folder / record.LOG_FILE) as transcript,
-        open_target(board, plan.port, transcript, reporter, timed=plan.mode == "performance") as target,
+        open_target(
+            board, plan.port, transcript, reporter, timed=plan.mode == "performance", variant=plan.variant
+        ) as target,
     ):
         if target.image is not None and target.info is not None and target.image.build_id == target.info.build_id:
             record.copy_file(target.image.map, folder)

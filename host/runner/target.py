@@ -80,6 +80,11 @@ def open_target(
         info = device.info()
         if info is not None:
             board = _confirm_board(board, info)
+            if variant is not None and variant.engine == "tflm" and not info.engine.startswith("tflm "):
+                raise DeviceError(
+                    f"the device runs the engine {info.engine}, not tflm: load it with "
+                    f"`host flash {board.name} --engine tflm --tflm-dir DIR`, or leave --engine out."
+                )
             image = image or build.last_image(board, variant)
             device.set_mode("performance")
         emulated = board is not None and board.emulator is not None
