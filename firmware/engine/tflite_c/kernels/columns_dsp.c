@@ -6,6 +6,7 @@
  * what they are does not matter. With COLUMNS_AT_ONCE lanes, each lane's two words follow one another.
  */
 #include "columns.h"
+#include "requantize.h"
 
 #if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP && !(defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 1))
 
@@ -179,6 +180,11 @@ static inline void multiply_pair(const int8_t *first, const int8_t *second, cons
     sums[1] = b;
 }
 
+static inline int32_t bias_of(const struct common_output *out, uint32_t filter)
+{
+    return out->bias != NULL ? out->bias[filter] : 0;
+}
+
 /* Two filters at once; an odd last one goes with itself. */
 struct pair {
     const int8_t *weights[2];
@@ -193,43 +199,17 @@ static inline struct pair pair_at(const struct columns_filters *filters, uint32_
     return (struct pair){{weights, weights + (other - filter) * filters->depth}, {filter, other}};
 }
 
-__attribute__((noinline)) static void store_one_slowly(const struct common_output *out, uint32_t filter, int32_t sum,
-                                                       int8_t *output)
+static void store_pair(const struct columns_filters *filters, const struct pair *pair, const int32_t *sums,
+                       int8_t *output)
 {
-    const struct requantize scale = requantize_for(out, filter);
+    const struct common_output *out = filters->out;
+    struct requantize scale = requantize_for(out, pair->filters[0]);
 
-    *output = requantize_value(out, &scale, sum, filter);
-}
-
-/* What all filters share. */
-struct shared {
-    struct requantize scale;
-    bool quick;
-};
-
-static struct shared shared_by(const struct common_output *out)
-{
-    struct shared shared = {requantize_scale(out, 0), false};
-
-    shared.quick = out->per_channel == 0 && shared.scale.shift != 0 && out->low == INT8_MIN && out->high == INT8_MAX;
-    return shared;
-}
-
-static inline void store_one(const struct common_output *out, const struct shared *shared, uint32_t filter, int32_t sum,
-                             int8_t *output)
-{
-    if (shared->quick && requantize_bias_is_small(requantize_bias(out, filter))) {
-        *output = (int8_t)requantize_quickly(&shared->scale, sum);
-    } else {
-        store_one_slowly(out, filter, sum, output);
+    output[pair->filters[0]] = requantize_value(out, &scale, sums[0], pair->filters[0]);
+    if (out->per_channel != 0) {
+        scale = requantize_for(out, pair->filters[1]);
     }
-}
-
-static inline void store_pair(const struct common_output *out, const struct shared *shared, const struct pair *pair,
-                              const int32_t *sums, int8_t *output)
-{
-    store_one(out, shared, pair->filters[0], sums[0], output + pair->filters[0]);
-    store_one(out, shared, pair->filters[1], sums[1], output + pair->filters[1]);
+    output[pair->filters[1]] = requantize_value(out, &scale, sums[1], pair->filters[1]);
 }
 
 static void multiply_one_column(const struct columns_filters *filters, const uint32_t *column, int8_t *output)
@@ -237,14 +217,13 @@ static void multiply_one_column(const struct columns_filters *filters, const uin
     const struct common_output *out = filters->out;
     const uint32_t depth = filters->depth;
     const bool aligned = ((uintptr_t)filters->weights | depth) % sizeof(uint32_t) == 0;
-    const struct shared shared = shared_by(out);
 
     for (uint32_t f = 0; f < filters->filters; f += 2) {
         const struct pair pair = pair_at(filters, f);
-        int32_t sums[2] = {requantize_bias(out, f), requantize_bias(out, pair.filters[1])};
+        int32_t sums[2] = {bias_of(out, f), bias_of(out, pair.filters[1])};
 
         multiply_pair(pair.weights[0], pair.weights[1], column, groups_of(depth), aligned, sums);
-        store_pair(out, &shared, &pair, sums, output);
+        store_pair(filters, &pair, sums, output);
     }
 }
 
@@ -298,32 +277,19 @@ void columns_multiply_row(const struct columns_filters *filters, const int8_t *i
     const struct common_output *out = filters->out;
     const uint32_t whole = filters->depth & ~7u;
     const uint32_t offsets = (uint32_t)(-filters->zero_point & 0xffff) * 0x10001u;
-    const struct shared shared = shared_by(out);
 
     for (uint32_t f = 0; f < filters->filters; f += 2) {
         const struct pair pair = pair_at(filters, f);
-        int32_t sums[2] = {0, 0};
+        int32_t sums[2] = {bias_of(out, f), bias_of(out, pair.filters[1])};
 
         multiply_pair_row(&pair, inputs, offsets, whole / 8, sums); /* at least once: the row is long */
         for (uint32_t i = whole; i < filters->depth; i++) {
             sums[0] += pair.weights[0][i] * (inputs[i] - filters->zero_point);
             sums[1] += pair.weights[1][i] * (inputs[i] - filters->zero_point);
         }
-        sums[0] = requantize_sum(sums[0], requantize_bias(out, f));
-        sums[1] = requantize_sum(sums[1], requantize_bias(out, pair.filters[1]));
-        store_pair(out, &shared, &pair, sums, output);
+        store_pair(filters, &pair, sums, output);
     }
 }
-
-/* requantize_quickly() with multiplier, shift and offset in r4, r5 and r6, and a store. */
-#define STORE_QUICKLY(sum, where)                                                                                      \
-    "lsl %[" sum "], %[" sum "], #1\n\t"                                                                               \
-    "smmulr %[" sum "], %[" sum "], r4\n\t"                                                                            \
-    "add %[" sum "], %[" sum "], %[" sum "], asr #31\n\t"                                                              \
-    "add %[" sum "], %[" sum "], r6\n\t"                                                                               \
-    "asr %[" sum "], %[" sum "], r5\n\t"                                                                               \
-    "ssat %[" sum "], #8, %[" sum "]\n\t"                                                                              \
-    "strb %[" sum "], " where "\n\t"
 
 /* The columns' sums with one filter become outputs, whatever the scale and the range. */
 __attribute__((noinline)) static void store_slowly(const struct columns_filters *filters, uint32_t filter,
@@ -338,18 +304,6 @@ __attribute__((noinline)) static void store_slowly(const struct columns_filters 
     }
 }
 
-/* The same for the quick way and all four columns, `stride` apart. In assembly so that the sums stay in registers. */
-static inline void store_quickly(struct sums sums, const struct requantize *scale, int8_t *to, uint32_t stride)
-{
-    __asm volatile(
-        "ldmia %[scale], {r4, r5, r6}\n\t" STORE_QUICKLY("a", "[%[to]]") STORE_QUICKLY("b", "[%[to], %[stride]]")
-            STORE_QUICKLY("c", "[%[to], %[stride], lsl #1]") "add %[to], %[to], %[stride]\n\t" STORE_QUICKLY(
-                "d", "[%[to], %[stride], lsl #1]")
-        : [a] "+r"(sums.of[0]), [b] "+r"(sums.of[1]), [c] "+r"(sums.of[2]), [d] "+r"(sums.of[3]), [to] "+r"(to)
-        : [scale] "r"(scale), [stride] "r"(stride)
-        : "r4", "r5", "r6", "cc", "memory");
-}
-
 static void multiply_four_columns(const struct columns_filters *filters, const uint32_t *columns, uint32_t count,
                                   int8_t *output)
 {
@@ -357,19 +311,25 @@ static void multiply_four_columns(const struct columns_filters *filters, const u
     const uint32_t stride = filters->filters;
     const uint32_t groups = groups_of(filters->depth);
     const bool whole = count == COLUMNS_AT_ONCE && out->low == INT8_MIN && out->high == INT8_MAX;
-    const struct requantize *scale = filters->scales;
     const int8_t *weights = filters->weights;
 
     for (uint32_t f = 0; f < stride; f++) {
-        const struct sums sums = multiply_four(weights, columns, groups, requantize_bias(out, f));
+        const struct sums sums = multiply_four(weights, columns, groups, bias_of(out, f));
+        const struct requantize scale = requantize_for(out, f);
 
-        if (whole && scale->shift != 0) {
-            store_quickly(sums, scale, output + f, stride);
+        if (whole && scale.shift != 0) {
+            int8_t *to = output + f;
+
+            to[0] = (int8_t)requantize_quickly(&scale, sums.of[0]);
+            to += stride;
+            to[0] = (int8_t)requantize_quickly(&scale, sums.of[1]);
+            to[stride] = (int8_t)requantize_quickly(&scale, sums.of[2]);
+            to += stride;
+            to[stride] = (int8_t)requantize_quickly(&scale, sums.of[3]);
         } else {
             store_slowly(filters, f, sums, count, output + f);
         }
         weights += filters->depth;
-        scale++;
     }
 }
 
