@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from processes import children, gone, wait_for
 
+from host.boards import find_boards
 from host.build import Image
 from host.device import Device, Transcript
 from host.emulator import start
@@ -110,6 +111,15 @@ def test_kws01_accuracy_bit_for_bit(board: str, data_dir: Path, tmp_path: Path) 
     assert (round(score.value * score.n), score.n) == (901, 1000)
     assert (score.target, score.met) == (0.9, True)
     assert np.array_equal(int8_rows(rows), np.load(data_dir / "golden" / "kws01_tflm.npy").reshape(1000, 12))
+
+
+@pytest.mark.parametrize("board", [board.name for board in find_boards().values() if board.emulator == "qemu"])
+def test_every_emulated_core_gives_the_same_bits(board: str, data_dir: Path, tmp_path: Path) -> None:
+    result, folder = bench_ok(tmp_path, "kws01", "--mode", "accuracy", "--board", board, "--inputs", "20")
+    assert (result.board.name, result.provenance) == (board, "emulated")
+    with (folder / "outputs-kws01.csv").open(newline="") as stream:
+        rows = list(csv.reader(stream))[1:]
+    assert np.array_equal(int8_rows(rows), np.load(data_dir / "golden" / "kws01_tflm.npy").reshape(1000, 12)[:20])
 
 
 def test_without_the_official_hosts_packages_serve(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The real firmware on an emulated Cortex-M4: the protocol, faults of the line and of the board, and its ends."""
+"""The real firmware on the emulated boards: the protocol, faults of the line and of the board, and its ends."""
 
 import contextlib
 import os
@@ -10,12 +10,15 @@ import pytest
 from processes import gone, wait_for
 
 from host import emulator
+from host.boards import find_boards
 from host.device import Device
 from host.errors import DeviceError, LinkError, LinkTimeout, SetupError
 from host.link import Fault, FaultyLink, open_link
 from host.link.faulty import random_faults
 
-BOARDS = ["mps2_an386", "native"]
+EMULATED = [board.name for board in find_boards().values() if board.emulator]
+QEMU = [board.name for board in find_boards().values() if board.emulator == "qemu"]
+KINDS = ["mps2_an386", "native"]  # one of each, for what is the host's and not the board's
 
 
 @pytest.fixture(scope="module")
@@ -29,9 +32,9 @@ def image(firmware_image):
     return get
 
 
-@pytest.fixture
-def qemu(image):
-    with emulator.start(image("mps2_an386"), timed=False) as board:
+@pytest.fixture(params=QEMU)
+def qemu(request, image):
+    with emulator.start(image(request.param), timed=False) as board:
         yield board
 
 
@@ -40,7 +43,7 @@ def connect(board, faults=(), **options):
     return Device(cable, **options), cable
 
 
-@pytest.mark.parametrize("name", BOARDS)
+@pytest.mark.parametrize("name", EMULATED)
 def test_the_first_client_sees_the_banner(image, name):
     with emulator.start(image(name), timed=False) as board:
         link = open_link(board.url, 115200)
@@ -54,7 +57,7 @@ def test_the_first_client_sees_the_banner(image, name):
         link.close()
 
 
-@pytest.mark.parametrize("name", BOARDS)
+@pytest.mark.parametrize("name", EMULATED)
 def test_the_typed_commands(image, name):
     with emulator.start(image(name), timed=False) as board, connect(board)[0] as device:
         assert device.wait_boot() == "tinyjoule"
@@ -98,6 +101,7 @@ def test_a_board_that_hangs_and_goes_on(qemu):
     device.close()
 
 
+@pytest.mark.parametrize("qemu", ["mps2_an386"], indirect=True)
 def test_a_board_that_is_killed(qemu):
     device, _ = connect(qemu)
     device.wait_boot()
@@ -113,7 +117,7 @@ def test_a_board_that_is_killed(qemu):
     device.close()
 
 
-@pytest.mark.parametrize("name", BOARDS)
+@pytest.mark.parametrize("name", KINDS)
 def test_the_error_of_a_broken_line_says_why_the_board_died(image, name):
     def use_it_to_death():
         with emulator.start(image(name), timed=False) as board, connect(board)[0] as device:
@@ -127,6 +131,7 @@ def test_the_error_of_a_broken_line_says_why_the_board_died(image, name):
     assert "signal 11" in note or "SEGV" in note
 
 
+@pytest.mark.parametrize("qemu", ["mps2_an386"], indirect=True)
 def test_a_client_may_go_and_another_one_come(qemu):
     for _ in range(3):
         device, _ = connect(qemu)
@@ -134,7 +139,7 @@ def test_a_client_may_go_and_another_one_come(qemu):
         device.close()
 
 
-@pytest.mark.parametrize("name", BOARDS)
+@pytest.mark.parametrize("name", KINDS)
 def test_a_noisy_line_gives_the_right_results_or_an_error(image, name):
     model = image(name).models[-1].id
     right = 0
@@ -160,6 +165,7 @@ def test_a_noisy_line_gives_the_right_results_or_an_error(image, name):
     assert right > 0
 
 
+@pytest.mark.parametrize("qemu", ["mps2_an386"], indirect=True)
 def test_a_line_that_stalls(qemu):
     device, cable = connect(qemu, timeout_s=0.3)
     device.wait_boot()
@@ -177,7 +183,7 @@ def test_qemu_that_does_not_start(image, tmp_path, monkeypatch):
         emulator.start(image("mps2_an386"), timed=False)
 
 
-@pytest.mark.parametrize("name", BOARDS)
+@pytest.mark.parametrize("name", KINDS)
 def test_a_killed_host_leaves_no_board_behind(image, name):
     image(name)  # built
     code = (

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from host import emulator
-from host.boards import get_board
+from host.boards import find_boards, get_board
 from host.build import Image
 from host.device import Device
 from host.link import open_link
@@ -113,8 +113,9 @@ def test_nothing_is_counted_when_not_timed(program):
         link.close()
 
 
-def test_an_inference_takes_the_same_instructions_in_every_run(firmware_image):
-    image = firmware_image("mps2_an386")
+@pytest.mark.parametrize("name", [board.name for board in find_boards().values() if board.emulator == "qemu"])
+def test_an_inference_takes_the_same_instructions_in_every_run(name, firmware_image):
+    image = firmware_image(name)
     if not image.models:
         pytest.skip("no model could be had on this machine: the image is empty")
     seen = []

@@ -8,38 +8,42 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine_host import ENGINE, Answer, receive
-from flags import FIRMWARE, WARNINGS
+from flags import FIRMWARE, WARNINGS, cpu_flags
+
+from host.boards import get_board
 
 
 @dataclass(frozen=True, slots=True)
 class Core:
-    """One kind of core. `vectors` and `text` are addresses where its machine boots, and with 4 MB of memory."""
+    """One kind of core. `vectors` and `text` are addresses: where its machine boots, and with 4 MB of memory."""
 
     name: str
-    machine: str
-    flags: tuple[str, ...]
+    board: str
     vectors: int
     text: int
 
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def machine(self) -> str:
+        """QEMU's name."""
+        return get_board(self.board).qemu_machine or ""
 
-def _core(name: str, machine: str, flags: str, vectors: int = 0, text: int = 0x8000) -> Core:
-    return Core(name, machine, tuple(flags.split()), vectors, text)
+    @property
+    def flags(self) -> list[str]:
+        """The compiler's."""
+        return cpu_flags(self.board)
 
 
 CORES = {
     core.name: core
     for core in (
-        _core("m3", "mps2-an385", "-mcpu=cortex-m3 -mthumb"),
-        _core("m4", "mps2-an386", "-mcpu=cortex-m4 -mthumb -mfloat-abi=hard -mfpu=fpv4-sp-d16"),
-        _core("m7", "mps2-an500", "-mcpu=cortex-m7 -mthumb -mfloat-abi=hard -mfpu=fpv5-d16"),
-        _core(
-            *("m33", "mps2-an505", "-mcpu=cortex-m33 -mthumb -mfloat-abi=hard -mfpu=fpv5-sp-d16"),
-            *(0x10000000, 0x10008000),
-        ),
-        _core("m55", "mps3-an547", "-mcpu=cortex-m55 -mthumb -mfloat-abi=hard", 0, 0x31000000),
+        Core("m3", "mps2_an385", 0, 0x8000),
+        Core("m4", "mps2_an386", 0, 0x8000),
+        Core("m7", "mps2_an500", 0, 0x8000),
+        Core("m33", "mps2_an505", 0x10000000, 0x10008000),
+        Core("m55", "mps3_an547", 0x10000000, 0x31000000),
     )
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+from pathlib import Path
 
 from host.paths import PROJECT_DIR
 
@@ -17,6 +18,21 @@ def _option(file: str, section: str, option: str) -> list[str]:
 
 _SHARED = _option("platformio.ini", "env", "build_flags")
 WARNINGS = [flag for flag in _SHARED if flag.startswith(("-W", "-pedantic"))]
-CORTEX_M4 = _option("firmware/boards/mps2_an386/board.ini", "env:mps2_an386", "custom_cpu_flags")
+
+
+def cpu_flags(board: str) -> list[str]:
+    """What tells the compiler which core the board has."""
+    return _option(f"firmware/boards/{board}/board.ini", f"env:{board}", "custom_cpu_flags")
+
+
+def port_sources(board: str) -> list[Path]:
+    """The C files of the board's folder and of the folders of soc/ that it uses."""
+    chosen = _option(f"firmware/boards/{board}/board.ini", f"env:{board}", "build_src_filter")
+    patterns = [word[2:-1] for word in chosen if word.startswith(("+<boards/", "+<soc/"))]
+    found = {path for pattern in patterns for path in FIRMWARE.glob(pattern + "*.c" if pattern[-1] == "/" else pattern)}
+    return sorted(found)
+
+
+CORTEX_M4 = cpu_flags("mps2_an386")
 assert "-Werror" in WARNINGS
 assert "-mcpu=cortex-m4" in CORTEX_M4

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from vectors.replay import Dialogue, dialogues, read_facts, replay
 
+from host.boards import find_boards
 from host.build import Image
 from host.emulator import Emulator, start
 from host.emulator.native import Native
@@ -17,7 +18,7 @@ BANNER = re.compile(rb"m-timestamp-mode-performance\r\nm-lap-us-[0-9]+\r\nm-init
 ANY = [dialogue for dialogue in dialogues() if dialogue.where == "any"]
 
 
-@pytest.fixture(scope="module", params=["mps2_an386", "native"])
+@pytest.fixture(scope="module", params=[board.name for board in find_boards().values() if board.emulator])
 def board(request: pytest.FixtureRequest, firmware_image: Callable[[str], Image]) -> Iterator[tuple[Emulator, Link]]:
     image = firmware_image(request.param)
     with start(image, timed=False) as emulator:

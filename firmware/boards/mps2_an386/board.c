@@ -1,68 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "boards/board.h"
-
+/* What the AN386 image has where: DAI 0386, memory map and interrupts. */
 #include "soc/cmsdk/cmsdk.h"
 #include "soc/cortexm/cortexm.h"
+#include "soc/mps/mps.h"
+#include "soc/mps2/mps2.h"
 
-/* The bus and all peripherals. The core's own clock is whatever QEMU was told: TJ_CORE_HZ, from board.ini. */
-enum { BUS_HZ = 25000000 };
+enum {
+    BUS_HZ = 25000000,
 
-extern const cortexm_handler irq_table[CMSDK_IRQ_COUNT];
-CORTEXM_IRQ_TABLE const cortexm_handler irq_table[CMSDK_IRQ_COUNT] = {
-    [CMSDK_UART0_RX_IRQ] = cmsdk_uart_rx_isr,
-    [CMSDK_UART0_TX_IRQ] = cmsdk_uart_tx_isr,
-    [CMSDK_TIMER0_IRQ] = cmsdk_timer_isr,
+    UART0_RX_IRQ = 0,
+    UART0_TX_IRQ = 1,
+    TIMER0_IRQ = 8,
+    IRQ_COUNT = 32,
 };
 
-static bool has_cycles;
+const uint32_t mps_fpgaio = 0x40028000;
 
-void board_init(void)
-{
-    cmsdk_clock_init(BUS_HZ);
-    cmsdk_uart_init(BUS_HZ, TJ_BAUD);
-    board_timing_pin_set(true);
-    has_cycles = cortexm_cycles_start();
-}
+const struct cmsdk_uart cmsdk_uart = {
+    .base = 0x40004000, .clock_hz = BUS_HZ, .rx_irq = UART0_RX_IRQ, .tx_irq = UART0_TX_IRQ};
 
-const char *board_name(void)
-{
-    return TJ_BOARD_NAME;
-}
+const struct mps2_clock mps2_clock = {.clock_hz = BUS_HZ, .timer = 0x40000000, .timer_irq = TIMER0_IRQ};
 
-uint32_t board_core_hz(void)
-{
-    return TJ_CORE_HZ;
-}
-
-uint64_t board_clock_us(void)
-{
-    return cmsdk_clock_us();
-}
-
-bool board_cycles(uint32_t *cycles)
-{
-    if (has_cycles) {
-        *cycles = cortexm_cycles();
-    }
-    return has_cycles;
-}
-
-int board_uart_read(uint8_t *bytes, size_t capacity)
-{
-    return cmsdk_uart_read(bytes, capacity);
-}
-
-void board_uart_write(const uint8_t *bytes, size_t count)
-{
-    cmsdk_uart_write(bytes, count);
-}
-
-void board_uart_flush(void)
-{
-    cmsdk_uart_flush();
-}
-
-void board_timing_pin_set(bool high)
-{
-    cmsdk_led_set(high);
-}
+extern const cortexm_handler irq_table[IRQ_COUNT];
+CORTEXM_IRQ_TABLE const cortexm_handler irq_table[IRQ_COUNT] = {
+    [UART0_RX_IRQ] = cmsdk_uart_rx_isr,
+    [UART0_TX_IRQ] = cmsdk_uart_tx_isr,
+    [TIMER0_IRQ] = mps2_clock_isr,
+};

@@ -1,33 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Arm's CMSDK peripherals as on the MPS2 boards (AN385, AN386, AN500): UART0, the FPGAIO block and timer 0. */
+/* Arm's CMSDK APB UART, as FPGA images of Arm's have it: the one that talks to the host. */
 #ifndef TJ_SOC_CMSDK_H
 #define TJ_SOC_CMSDK_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-enum {
-    CMSDK_UART0_RX_IRQ = 0,
-    CMSDK_UART0_TX_IRQ = 1,
-    CMSDK_TIMER0_IRQ = 8,
-    CMSDK_IRQ_COUNT = 32,
+/* Where it is and which interrupts it raises: the board's, constant, so that a fault before board_init() can use it. */
+struct cmsdk_uart {
+    uint32_t base;
+    uint32_t clock_hz; /* what the baud rate is divided from */
+    uint32_t rx_irq;
+    uint32_t tx_irq;
 };
+extern const struct cmsdk_uart cmsdk_uart;
 
-/* UART0 at `baud`, from the bus clock of `clock_hz`; 8N1. The rest is board.h's contract. */
-void cmsdk_uart_init(uint32_t clock_hz, uint32_t baud);
+/* `baud`, 8N1. The rest is board.h's contract. */
+void cmsdk_uart_init(uint32_t baud);
 int cmsdk_uart_read(uint8_t *bytes, size_t capacity);
 void cmsdk_uart_write(const uint8_t *bytes, size_t count);
 void cmsdk_uart_flush(void);
+
+/* The board's interrupt table leads here. */
 void cmsdk_uart_rx_isr(void);
 void cmsdk_uart_tx_isr(void);
-
-/* The microsecond clock from 0; timer 0 interrupts once in 2^32 bus clocks to keep it whole. */
-void cmsdk_clock_init(uint32_t clock_hz);
-uint64_t cmsdk_clock_us(void);
-void cmsdk_timer_isr(void);
-
-/* User LED 0 of the FPGAIO block. */
-void cmsdk_led_set(bool on);
 
 #endif

@@ -2,16 +2,16 @@
 /* CMSDK APB UART: one byte of buffer each way. Cortex-M System Design Kit TRM (DDI 0479), 4.3. */
 #include "soc/cmsdk/cmsdk.h"
 
+#include "boards/board.h"
 #include "soc/cortexm/cortexm.h"
 #include "soc/serial.h"
 
 enum {
-    UART0 = 0x40004000,
-    DATA = UART0 + 0x00,
-    STATE = UART0 + 0x04,
-    CTRL = UART0 + 0x08,
-    INTSTATUS = UART0 + 0x0C, /* read: pending; write 1: clear */
-    BAUDDIV = UART0 + 0x10,   /* at least 16 */
+    DATA = 0x00,
+    STATE = 0x04,
+    CTRL = 0x08,
+    INTSTATUS = 0x0C, /* read: pending; write 1: clear */
+    BAUDDIV = 0x10,   /* at least 16 */
 
     STATE_TX_FULL = 1 << 0,
     STATE_RX_FULL = 1 << 1,
@@ -31,49 +31,54 @@ enum {
 static struct serial serial;
 static uint64_t byte_time_us;
 
+static volatile uint32_t *uart(uint32_t offset)
+{
+    return cortexm_register(cmsdk_uart.base + offset);
+}
+
 /* Give the transmitter the next byte if it has room; its interrupt then asks for the one after it. */
 static void start_tx(void)
 {
     uint8_t byte;
-    if ((*cortexm_register(STATE) & STATE_TX_FULL) == 0 && ring_take(&serial.tx, &byte)) {
-        *cortexm_register(DATA) = byte;
+    if ((*uart(STATE) & STATE_TX_FULL) == 0 && ring_take(&serial.tx, &byte)) {
+        *uart(DATA) = byte;
     }
 }
 
-void cmsdk_uart_init(uint32_t clock_hz, uint32_t baud)
+void cmsdk_uart_init(uint32_t baud)
 {
     serial.start_tx = start_tx;
     byte_time_us = (1000000u * (uint32_t)BITS_PER_BYTE + baud - 1u) / baud;
-    *cortexm_register(BAUDDIV) = (clock_hz + baud / 2u) / baud;
-    *cortexm_register(CTRL) = CTRL_TX_ENABLE | CTRL_RX_ENABLE | CTRL_TX_IRQ | CTRL_RX_IRQ;
+    *uart(BAUDDIV) = (cmsdk_uart.clock_hz + baud / 2u) / baud;
+    *uart(CTRL) = CTRL_TX_ENABLE | CTRL_RX_ENABLE | CTRL_TX_IRQ | CTRL_RX_IRQ;
     /* Throw away what may be in the buffer from before. QEMU needs this read as well: it looks again whether the UART
      * can receive only after one, not when the receiver is switched on, and would leave the first bytes unread. */
-    (void)*cortexm_register(DATA);
-    cortexm_irq_enable(CMSDK_UART0_RX_IRQ);
-    cortexm_irq_enable(CMSDK_UART0_TX_IRQ);
+    (void)*uart(DATA);
+    cortexm_irq_enable(cmsdk_uart.rx_irq);
+    cortexm_irq_enable(cmsdk_uart.tx_irq);
 }
 
 void cmsdk_uart_rx_isr(void)
 {
     /* Acknowledged before draining: a byte that comes after the last look then raises the interrupt again. The other
      * way round its request would be wiped out and the byte left there for ever. */
-    *cortexm_register(INTSTATUS) = INT_RX;
-    uint32_t state = *cortexm_register(STATE);
+    *uart(INTSTATUS) = INT_RX;
+    uint32_t state = *uart(STATE);
     while ((state & (STATE_RX_FULL | STATE_RX_OVERRUN)) != 0) {
         if ((state & STATE_RX_FULL) != 0) {
-            serial_received(&serial, (uint8_t)*cortexm_register(DATA));
+            serial_received(&serial, (uint8_t)*uart(DATA));
         }
         if ((state & STATE_RX_OVERRUN) != 0) {
-            *cortexm_register(STATE) = STATE_RX_OVERRUN;
+            *uart(STATE) = STATE_RX_OVERRUN;
             serial_lost(&serial);
         }
-        state = *cortexm_register(STATE);
+        state = *uart(STATE);
     }
 }
 
 void cmsdk_uart_tx_isr(void)
 {
-    *cortexm_register(INTSTATUS) = INT_TX;
+    *uart(INTSTATUS) = INT_TX;
     start_tx();
 }
 
@@ -90,18 +95,18 @@ void cmsdk_uart_write(const uint8_t *bytes, size_t count)
 void cmsdk_uart_flush(void)
 {
     serial_wait_sent(&serial);
-    while ((*cortexm_register(STATE) & STATE_TX_FULL) != 0) {
+    while ((*uart(STATE) & STATE_TX_FULL) != 0) {
         /* under one byte's time; its interrupt comes as this ends */
     }
     /* The buffer is free once the byte is in the shift register, which has no flag: give it the time it needs. */
-    uint64_t end_us = cmsdk_clock_us() + byte_time_us + 1u;
-    while (cmsdk_clock_us() < end_us) {
+    uint64_t end_us = board_clock_us() + byte_time_us + 1u;
+    while (board_clock_us() < end_us) {
     }
 }
 
 void cortexm_fault_putc(char character)
 {
-    while ((*cortexm_register(STATE) & STATE_TX_FULL) != 0) {
+    while ((*uart(STATE) & STATE_TX_FULL) != 0) {
     }
-    *cortexm_register(DATA) = (uint8_t)character;
+    *uart(DATA) = (uint8_t)character;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What all Cortex-M boards share: start-up, faults, sleep, interrupt masking and the cycle counter (Armv7-M). */
+/* What all Cortex-M boards share: start-up, faults, sleep, interrupt masking and the cycle counter (Armv7-M, and
+ * Armv8-M Mainline in its secure state). */
 #ifndef TJ_SOC_CORTEXM_H
 #define TJ_SOC_CORTEXM_H
 
@@ -38,7 +39,7 @@ static inline void cortexm_sleep(void)
     __asm volatile("dsb\n\twfi" : : : "memory");
 }
 
-/* Let interrupt `irq` (0 to 239) through. */
+/* Let interrupt `irq` (0 to 239; 479 on Armv8-M) through. */
 void cortexm_irq_enable(uint32_t irq);
 
 /* Start the cycle counter; false when the core has none or, as in QEMU, one that stands still. */
@@ -46,6 +47,9 @@ bool cortexm_cycles_start(void);
 
 /* The cycle counter. Means nothing before cortexm_cycles_start() returned true. */
 uint32_t cortexm_cycles(void);
+
+/* From start-up: make an access below `base`, where the stack ends and RAM begins, a fault. */
+void cortexm_guard_stack(const uint32_t *base);
 
 /* The port gives this one: send one character, polling, whatever state the UART is in. For the fault handler. */
 void cortexm_fault_putc(char character);

@@ -1,32 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From reset to main(), and what happens when the core faults. Shared by all Cortex-M boards. */
+/* From reset to main(), and what happens when the core faults. Shared by all boards with Armv7-M or Armv8-M (Mainline).
+ */
 #include <stddef.h>
 #include <stdint.h>
 
 #include "soc/cortexm/cortexm.h"
 
-/* Armv7-M Architecture Reference Manual B3.2 */
+/* Armv7-M Architecture Reference Manual B3.2; Armv8-M has them at the same place (DDI 0553, D1.2). */
 static const uint32_t CPACR = 0xE000ED88;
 static const uint32_t CFSR = 0xE000ED28;
 static const uint32_t VTOR = 0xE000ED08;
 
-/* B3.5: the memory protection unit */
-static const uint32_t MPU_TYPE = 0xE000ED90;
-static const uint32_t MPU_CTRL = 0xE000ED94;
-static const uint32_t MPU_RNR = 0xE000ED98;
-static const uint32_t MPU_RBAR = 0xE000ED9C;
-static const uint32_t MPU_RASR = 0xE000EDA0;
-
-enum {
-    MPU_TYPE_REGIONS = 0xFF << 8,
-    MPU_CTRL_ENABLE = 1 << 0,
-    MPU_CTRL_DEFAULT_MAP = 1 << 2, /* what no region covers stays as it is without an MPU */
-    MPU_RASR_ENABLE = 1 << 0,
-    MPU_RASR_SIZE_SHIFT = 1, /* holds log2(bytes) - 1 */
-    MPU_RASR_NO_EXECUTE = 1 << 28,
-
-    GUARD_LOG2_BYTES = 16, /* no frame of ours is 64 KB, so none steps over it; sections.ld checks the alignment */
-};
+enum { CFSR_STKOF = 1 << 20 }; /* UsageFault: the stack pointer below its limit; only Armv8-M has it */
 
 /* From sections.ld. */
 extern uint32_t __data_start[], __data_end[], __bss_start[], __bss_end[], __stack_base[], __stack_top[];
@@ -61,21 +46,6 @@ __attribute__((section(".vectors"), used)) static const union {
     {.handler = cortexm_fault},
 };
 
-/* No access to what lies below the stack, the start of RAM: an overflow faults also on a board, or in an emulator, that
- * ignores such writes. */
-static void guard_stack(void)
-{
-    if ((*cortexm_register(MPU_TYPE) & MPU_TYPE_REGIONS) == 0) {
-        return;
-    }
-    *cortexm_register(MPU_RNR) = 0;
-    *cortexm_register(MPU_RBAR) = (uint32_t)(uintptr_t)__stack_base - (1u << GUARD_LOG2_BYTES);
-    *cortexm_register(MPU_RASR) =
-        MPU_RASR_NO_EXECUTE | (GUARD_LOG2_BYTES - 1) << MPU_RASR_SIZE_SHIFT | MPU_RASR_ENABLE; /* access: none */
-    *cortexm_register(MPU_CTRL) = MPU_CTRL_ENABLE | MPU_CTRL_DEFAULT_MAP;
-    __asm volatile("dsb\n\tisb" : : : "memory");
-}
-
 /* no-tree-loop-distribute-patterns: or gcc would make calls of memcpy and memset of the two loops; they would work,
  * but nothing outside this function should run before memory is set up. */
 __attribute__((optimize("no-tree-loop-distribute-patterns"))) void cortexm_reset(void)
@@ -92,7 +62,7 @@ __attribute__((optimize("no-tree-loop-distribute-patterns"))) void cortexm_reset
     for (uint32_t *word = __bss_start; word < __bss_end; word++) {
         *word = 0;
     }
-    guard_stack();
+    cortexm_guard_stack(__stack_base);
     (void)main(); /* does not return in this firmware; if it ever does, stop there */
     for (;;) {
         (void)cortexm_irq_mask();
@@ -133,9 +103,11 @@ static void put_hex(uint32_t value)
 void cortexm_fault_report(const uint32_t *frame)
 {
     put_text("\r\ne-[Fault: cfsr ");
-    put_hex(*cortexm_register(CFSR));
-    /* The frame the core pushed: r0 to r3, r12, lr, pc, psr. Read it only if it is all inside the stack. */
-    if (frame >= __stack_base && frame + 8 <= __stack_top) {
+    uint32_t cfsr = *cortexm_register(CFSR);
+    put_hex(cfsr);
+    /* The frame the core pushed: r0 to r3, r12, lr, pc, psr. Read it only if it is all inside the stack; a limit that
+     * was hit may have kept it from being pushed. */
+    if ((cfsr & CFSR_STKOF) == 0 && frame >= __stack_base && frame + 8 <= __stack_top) {
         put_text(" pc ");
         put_hex(frame[6]);
         put_text(" lr ");
