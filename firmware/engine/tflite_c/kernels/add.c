@@ -81,7 +81,6 @@ static int prepare(struct load *load, struct ratios (*make_ratios)(const struct 
              &add.high)) != ENGINE_OK) {
         return status;
     }
-    (void)load_in_place(load);
     add.zero_points[0] = (int16_t)inputs[0].zero_point;
     add.zero_points[1] = (int16_t)inputs[1].zero_point;
     add.zero_point = (int16_t)output.zero_point;

@@ -68,6 +68,9 @@ int broadcast_prepare(struct load *load, struct tensor *inputs, struct tensor *o
         }
         broadcast->walk = kept;
     }
+    if (inputs[0].elements == output->elements) { /* one that is stretched is read again behind what is written */
+        (void)load_in_place(load);
+    }
     broadcast->count = output->elements;
     broadcast->inputs[0] = load_source(load, &inputs[0]);
     broadcast->inputs[1] = load_source(load, &inputs[1]);

@@ -18,7 +18,7 @@ typedef void broadcast_row(const struct step *step, const int8_t *const *inputs,
                            uint32_t count);
 
 /* Read both inputs and the output of the operator being prepared, check their types and shapes, and fill *broadcast.
- * Returns 0, or a negative status with the error written. */
+ * Works in place where it can. Returns 0, or a negative status with the error written. */
 int broadcast_prepare(struct load *load, struct tensor *inputs, struct tensor *output, struct broadcast *broadcast);
 
 /* Call `row` for the whole output. */

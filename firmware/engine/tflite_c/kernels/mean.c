@@ -5,6 +5,7 @@
 #include "operands.h"
 #include "walk.h"
 
+enum { MAX_AXES = 64 }; /* some may be the same; a small file could ask for the same long list thousands of times */
 enum { MAX_COUNT = 1 << 23 }; /* so many int8 values, less their zero point, still add up in 31 bits */
 
 struct mean {
@@ -59,6 +60,9 @@ static int read_axes(struct load *load, int32_t rank, uint32_t *axes)
     int status = operands_read_list(load, 1, "axes", &list);
 
     *axes = 0;
+    if (status == ENGINE_OK && list.items.count > MAX_AXES) {
+        return load_refuse(load, ENGINE_E_UNSUPPORTED, "over 64 axes");
+    }
     for (uint32_t i = 0; status == ENGINE_OK && i < list.items.count; i++) {
         int32_t axis = operands_item(load, &list, i);
 

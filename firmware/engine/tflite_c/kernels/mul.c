@@ -54,7 +54,6 @@ int mul_prepare(struct load *load)
     if (!quantize_from_real((double)inputs[0].scale * (double)inputs[1].scale / (double)output.scale, &scale)) {
         return load_refuse(load, ENGINE_E_UNSUPPORTED, "scales of inputs and output are too far apart");
     }
-    (void)load_in_place(load);
     mul.multiplier = scale.multiplier;
     mul.shift = scale.shift;
     mul.zero_points[0] = (int16_t)inputs[0].zero_point;
