@@ -67,14 +67,13 @@ def require_tree(folder: Path | None) -> Path:
 
 
 def find_tflm(folder: Path, *, board: str, prefix: str, machine: Sequence[str]) -> Tflm:
-    """Headers and the one library in `folder` that is made for `board`: compiled with `<prefix>g++` and `machine`.
+    """Headers and the one library in `folder` that is made for `board`, whose code is compiled with `machine`.
 
-    Raises SetupError when there is none, when there are several, and when C++ cannot be compiled.
+    Raises SetupError when there is none, and when there are several.
     """
     tree = _read_tree(folder.absolute())
     if not prefix:
         raise SetupError(f"{board} is no Cortex-M board: the engine tflm runs on those only")
-    _require_cxx(prefix, machine)
     wanted = _board_tags(prefix, machine)
     found: list[Path] = []
     unfit: list[str] = []
@@ -92,6 +91,15 @@ def find_tflm(folder: Path, *, board: str, prefix: str, machine: Sequence[str]) 
             f"Name the folder of one as --tflm-dir or {VARIABLE}: {found[0].parent.parent}"
         )
     return _describe(tree, found[0], prefix)
+
+
+def require_cxx(prefix: str, machine: Sequence[str]) -> None:
+    """Raises SetupError without the headers of the C++ library, which upstream wants: Debian packs them apart."""
+    result = _run(f"{prefix}g++", *machine, "-E", "-x", "c++", "-", text="#include <cstddef>\n#include <type_traits>\n")
+    if result.returncode:
+        raise SetupError(
+            f"{prefix}g++ finds no C++ headers: install them with `apt-get install {CXX_PACKAGE}` (1.6 GB)"
+        )
 
 
 def _read_tree(folder: Path) -> _Tree:
@@ -129,15 +137,6 @@ def _run(*command: str, text: str | None = None) -> subprocess.CompletedProcess[
         return subprocess.run(command, input=text, capture_output=True, text=True, check=False, timeout=120)
     except (OSError, subprocess.SubprocessError) as error:
         raise SetupError(f"{command[0]} does not run: {error}") from error
-
-
-def _require_cxx(prefix: str, machine: Sequence[str]) -> None:
-    """Upstream's headers want the C++ library's, which Debian has in a package of their own."""
-    result = _run(f"{prefix}g++", *machine, "-E", "-x", "c++", "-", text="#include <cstddef>\n#include <type_traits>\n")
-    if result.returncode:
-        raise SetupError(
-            f"{prefix}g++ finds no C++ headers: install them with `apt-get install {CXX_PACKAGE}` (1.6 GB)"
-        )
 
 
 def _tags(text: str) -> dict[str, str]:

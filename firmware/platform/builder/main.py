@@ -56,6 +56,7 @@ try:
     if variant.engine == "tflm":
         folder = tflm.require_tree(variant.tflm_dir)
         upstream = tflm.find_tflm(folder, board=name, prefix=prefix, machine=machine)
+        tflm.require_cxx(prefix, machine)
     info = embed.generate(
         board=name,
         firmware=firmware,
