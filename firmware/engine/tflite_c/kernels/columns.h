@@ -8,18 +8,18 @@
 #ifndef TJ_TFLITE_COLUMNS_H
 #define TJ_TFLITE_COLUMNS_H
 
-#include "common.h"
+#include "requantize.h"
 
 enum {
-    COLUMNS_AT_ONCE = 4,     /* positions that share the loading of a weight */
-    COLUMNS_PIECE = 4,       /* pieces of a column are a multiple of this, but for the last one */
-    COLUMNS_OVERREAD = 3,    /* bytes behind the last weight that may be read when depth is no multiple of 4 */
-    COLUMNS_MAX_DEPTH = 8192 /* so many products and a bias below 2^29 stay below 2^30 */
+    COLUMNS_AT_ONCE = 4, /* positions that share the loading of a weight */
+    COLUMNS_PIECE = 4,   /* pieces of a column are a multiple of this, but for the last one */
+    COLUMNS_OVERREAD = 3 /* bytes behind the last weight that may be read when depth is no multiple of 4 */
 };
 
 struct columns_filters {
     const int8_t *weights; /* filter after filter, `depth` each */
     const struct common_output *out;
+    const struct requantize *scales; /* one for each filter; NULL, when each filter is used only once: `out` tells */
     uint32_t depth, filters;
     int32_t zero_point; /* of the inputs */
 };
@@ -35,7 +35,7 @@ void columns_pad(const struct columns_filters *filters, void *columns, uint32_t 
                  uint32_t count);
 
 /* Every filter with the first `count` <= lanes columns. Output: `count` rows of `filters` values, one row after the
- * other. |accumulator + bias| < 2^30, see columns_fit(). */
+ * other. With several lanes, count > 1 and scales must be there. */
 void columns_multiply(const struct columns_filters *filters, const void *columns, uint32_t lanes, uint32_t count,
                       int8_t *output);
 
@@ -45,7 +45,6 @@ bool columns_row_is_direct(uint32_t depth);
 void columns_multiply_row(const struct columns_filters *filters, const int8_t *inputs, int8_t *output);
 
 /* While loading: whether these filters can be multiplied here. */
-bool columns_fit(const struct load *load, const struct tensor *weights, uint32_t depth, uint32_t filters,
-                 const struct common_output *out);
+bool columns_fit(const struct load *load, const struct tensor *weights, uint32_t depth);
 
 #endif

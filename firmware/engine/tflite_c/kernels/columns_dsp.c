@@ -6,7 +6,6 @@
  * what they are does not matter. With COLUMNS_AT_ONCE lanes, each lane's two words follow one another.
  */
 #include "columns.h"
-#include "requantize.h"
 
 #if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP && !(defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 1))
 
@@ -85,10 +84,6 @@ void columns_pad(const struct columns_filters *filters, void *columns, uint32_t 
     }
 }
 
-struct sums {
-    int32_t of[COLUMNS_AT_ONCE];
-};
-
 /* One filter with four columns: 13 instructions for 16 products. In assembly because GCC spills such a loop. */
 #define DOT_GROUP                                                                                                      \
     "ldr %[w], [%[weights]], #4\n\t"                                                                                   \
@@ -105,9 +100,9 @@ struct sums {
     "smlad %[d], %[v], r6, %[d]\n\t"                                                                                   \
     "smlad %[d], %[w], r8, %[d]\n\t"
 
-static inline struct sums multiply_four(const int8_t *weights, const uint32_t *columns, uint32_t groups, int32_t bias)
+static inline void multiply_four(const int8_t *weights, const uint32_t *columns, uint32_t groups, int32_t *a,
+                                 int32_t *b, int32_t *c, int32_t *d)
 {
-    int32_t a = bias, b = bias, c = bias, d = bias;
     uint32_t w, v;
 
     __asm volatile("lsrs %[groups], %[groups], #1\n\t"
@@ -118,11 +113,10 @@ static inline struct sums multiply_four(const int8_t *weights, const uint32_t *c
                    "3:\n\t" DOT_GROUP DOT_GROUP DOT_GROUP DOT_GROUP "subs %[groups], %[groups], #1\n\t"
                    "bne 3b\n\t"
                    "4:\n\t"
-                   : [a] "+r"(a), [b] "+r"(b), [c] "+r"(c), [d] "+r"(d), [w] "=&r"(w), [v] "=&r"(v),
+                   : [a] "+r"(*a), [b] "+r"(*b), [c] "+r"(*c), [d] "+r"(*d), [w] "=&r"(w), [v] "=&r"(v),
                      [weights] "+r"(weights), [columns] "+r"(columns), [groups] "+r"(groups)
                    :
                    : "r4", "r5", "r6", "r8", "cc", "memory");
-    return (struct sums){{a, b, c, d}};
 }
 
 /* Two filters with one column: 21 instructions for 16 products. */
@@ -180,11 +174,6 @@ static inline void multiply_pair(const int8_t *first, const int8_t *second, cons
     sums[1] = b;
 }
 
-static inline int32_t bias_of(const struct common_output *out, uint32_t filter)
-{
-    return out->bias != NULL ? out->bias[filter] : 0;
-}
-
 /* Two filters at once; an odd last one goes with itself. */
 struct pair {
     const int8_t *weights[2];
@@ -199,17 +188,32 @@ static inline struct pair pair_at(const struct columns_filters *filters, uint32_
     return (struct pair){{weights, weights + (other - filter) * filters->depth}, {filter, other}};
 }
 
-static void store_pair(const struct columns_filters *filters, const struct pair *pair, const int32_t *sums,
-                       int8_t *output)
+__attribute__((noinline)) static void store_one_slowly(const struct common_output *out, uint32_t filter, int32_t sum,
+                                                       int8_t *output)
 {
-    const struct common_output *out = filters->out;
-    struct requantize scale = requantize_for(out, pair->filters[0]);
+    const struct requantize scale = requantize_for(out, filter);
 
-    output[pair->filters[0]] = requantize_value(out, &scale, sums[0], pair->filters[0]);
-    if (out->per_channel != 0) {
-        scale = requantize_for(out, pair->filters[1]);
+    *output = requantize_value(out, &scale, sum, filter);
+}
+
+/* `shared` is the first filter's scale: with one scale for all of them, that is nearly everything. */
+static inline void store_one(const struct common_output *out, const struct requantize *shared, uint32_t filter,
+                             int32_t sum, int8_t *output)
+{
+    const uint32_t bias = (uint32_t)requantize_bias(out, filter);
+
+    if (shared->shift != 0 && out->per_channel == 0 && bias + REQUANTIZE_MAX_SUM < 2u * REQUANTIZE_MAX_SUM) {
+        *output = (int8_t)requantize_quickly(shared, sum);
+    } else {
+        store_one_slowly(out, filter, sum, output);
     }
-    output[pair->filters[1]] = requantize_value(out, &scale, sums[1], pair->filters[1]);
+}
+
+static inline void store_pair(const struct common_output *out, const struct requantize *shared, const struct pair *pair,
+                              const int32_t *sums, int8_t *output)
+{
+    store_one(out, shared, pair->filters[0], sums[0], output + pair->filters[0]);
+    store_one(out, shared, pair->filters[1], sums[1], output + pair->filters[1]);
 }
 
 static void multiply_one_column(const struct columns_filters *filters, const uint32_t *column, int8_t *output)
@@ -217,13 +221,14 @@ static void multiply_one_column(const struct columns_filters *filters, const uin
     const struct common_output *out = filters->out;
     const uint32_t depth = filters->depth;
     const bool aligned = ((uintptr_t)filters->weights | depth) % sizeof(uint32_t) == 0;
+    const struct requantize shared = requantize_for(out, 0);
 
     for (uint32_t f = 0; f < filters->filters; f += 2) {
         const struct pair pair = pair_at(filters, f);
-        int32_t sums[2] = {bias_of(out, f), bias_of(out, pair.filters[1])};
+        int32_t sums[2] = {requantize_bias(out, f), requantize_bias(out, pair.filters[1])};
 
         multiply_pair(pair.weights[0], pair.weights[1], column, groups_of(depth), aligned, sums);
-        store_pair(filters, &pair, sums, output);
+        store_pair(out, &shared, &pair, sums, output);
     }
 }
 
@@ -277,29 +282,62 @@ void columns_multiply_row(const struct columns_filters *filters, const int8_t *i
     const struct common_output *out = filters->out;
     const uint32_t whole = filters->depth & ~7u;
     const uint32_t offsets = (uint32_t)(-filters->zero_point & 0xffff) * 0x10001u;
+    const struct requantize shared = requantize_for(out, 0);
 
     for (uint32_t f = 0; f < filters->filters; f += 2) {
         const struct pair pair = pair_at(filters, f);
-        int32_t sums[2] = {bias_of(out, f), bias_of(out, pair.filters[1])};
+        int32_t sums[2] = {0, 0};
 
         multiply_pair_row(&pair, inputs, offsets, whole / 8, sums); /* at least once: the row is long */
         for (uint32_t i = whole; i < filters->depth; i++) {
             sums[0] += pair.weights[0][i] * (inputs[i] - filters->zero_point);
             sums[1] += pair.weights[1][i] * (inputs[i] - filters->zero_point);
         }
-        store_pair(filters, &pair, sums, output);
+        sums[0] = requantize_sum(sums[0], requantize_bias(out, f));
+        sums[1] = requantize_sum(sums[1], requantize_bias(out, pair.filters[1]));
+        store_pair(out, &shared, &pair, sums, output);
     }
 }
 
-/* The columns' sums with one filter become outputs, whatever the scale and the range. */
-__attribute__((noinline)) static void store_slowly(const struct columns_filters *filters, uint32_t filter,
-                                                   struct sums sums, uint32_t count, int8_t *to)
+/* requantize_quickly() with multiplier, shift and offset in r4, r5 and r6, and a store. */
+#define STORE_QUICKLY(sum, where)                                                                                      \
+    "lsl %[" sum "], %[" sum "], #1\n\t"                                                                               \
+    "smmulr %[" sum "], %[" sum "], r4\n\t"                                                                            \
+    "add %[" sum "], %[" sum "], %[" sum "], asr #31\n\t"                                                              \
+    "add %[" sum "], %[" sum "], r6\n\t"                                                                               \
+    "asr %[" sum "], %[" sum "], r5\n\t"                                                                               \
+    "ssat %[" sum "], #8, %[" sum "]\n\t"                                                                              \
+    "strb %[" sum "], " where "\n\t"
+
+/* Four columns' sums with one filter become outputs, `stride` apart. In assembly: the sums are in registers already. */
+static inline void store_quickly(int32_t a, int32_t b, int32_t c, int32_t d, const struct requantize *scale, int8_t *to,
+                                 uint32_t stride)
+{
+    __asm volatile(
+        "ldmia %[scale], {r4, r5, r6}\n\t" STORE_QUICKLY("a", "[%[to]]") STORE_QUICKLY("b", "[%[to], %[stride]]")
+            STORE_QUICKLY("c", "[%[to], %[stride], lsl #1]") "add %[to], %[to], %[stride]\n\t" STORE_QUICKLY(
+                "d", "[%[to], %[stride], lsl #1]")
+        : [a] "+r"(a), [b] "+r"(b), [c] "+r"(c), [d] "+r"(d), [to] "+r"(to)
+        : [scale] "r"(scale), [stride] "r"(stride)
+        : "r4", "r5", "r6", "cc", "memory");
+}
+
+/* The same for `count` columns, whatever the scale. */
+__attribute__((noinline)) static void store_slowly(int32_t a, int32_t b, int32_t c, int32_t d,
+                                                   const struct columns_filters *filters,
+                                                   const struct requantize *scale, uint32_t count, int8_t *to)
 {
     const struct common_output *out = filters->out;
-    const struct requantize scale = requantize_for(out, filter);
+    const uint32_t filter = (uint32_t)(scale - filters->scales);
+    const int32_t shift = out->shifts[out->per_channel * filter];
+    const int32_t multiplier = scale->multiplier;
+    const int32_t sums[COLUMNS_AT_ONCE] = {a, b, c, d};
 
     for (uint32_t i = 0; i < count; i++) {
-        *to = requantize_value(out, &scale, sums.of[i], filter);
+        const int32_t value = shift <= 0 ? quantize_shift_right(quantize_high_mul(sums[i], multiplier), -shift)
+                                         : quantize_multiply(sums[i], multiplier, shift);
+
+        *to = quantize_to_int8(value, out->zero_point, out->low, out->high);
         to += filters->filters;
     }
 }
@@ -307,29 +345,22 @@ __attribute__((noinline)) static void store_slowly(const struct columns_filters 
 static void multiply_four_columns(const struct columns_filters *filters, const uint32_t *columns, uint32_t count,
                                   int8_t *output)
 {
-    const struct common_output *out = filters->out;
     const uint32_t stride = filters->filters;
-    const uint32_t groups = groups_of(filters->depth);
-    const bool whole = count == COLUMNS_AT_ONCE && out->low == INT8_MIN && out->high == INT8_MAX;
+    const uint32_t depth = filters->depth;
+    const struct requantize *const end = filters->scales + stride;
     const int8_t *weights = filters->weights;
 
-    for (uint32_t f = 0; f < stride; f++) {
-        const struct sums sums = multiply_four(weights, columns, groups, bias_of(out, f));
-        const struct requantize scale = requantize_for(out, f);
+    for (const struct requantize *scale = filters->scales; scale != end; scale++) {
+        int32_t a = scale->bias, b = a, c = a, d = a;
 
-        if (whole && scale.shift != 0) {
-            int8_t *to = output + f;
-
-            to[0] = (int8_t)requantize_quickly(&scale, sums.of[0]);
-            to += stride;
-            to[0] = (int8_t)requantize_quickly(&scale, sums.of[1]);
-            to[stride] = (int8_t)requantize_quickly(&scale, sums.of[2]);
-            to += stride;
-            to[stride] = (int8_t)requantize_quickly(&scale, sums.of[3]);
+        multiply_four(weights, columns, groups_of(depth), &a, &b, &c, &d);
+        if (count == COLUMNS_AT_ONCE && scale->shift != 0) {
+            store_quickly(a, b, c, d, scale, output, stride);
         } else {
-            store_slowly(filters, f, sums, count, output + f);
+            store_slowly(a, b, c, d, filters, scale, count, output);
         }
-        weights += filters->depth;
+        output++;
+        weights += depth;
     }
 }
 

@@ -2,7 +2,6 @@
 /* columns.h in plain C, for a Cortex-M3 and the machines we test on. A column is widened to int16 with the zero point
  * taken off; the lanes' values of one index lie side by side. */
 #include "columns.h"
-#include "requantize.h"
 
 #if !(defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP)
 
@@ -72,17 +71,17 @@ void columns_multiply(const struct columns_filters *filters, const void *columns
 
     for (uint32_t f = 0; f < filters->filters; f++) {
         struct requantize scale = requantize_for(out, f);
-        int32_t bias = out->bias != NULL ? out->bias[f] : 0;
-        int32_t sums[COLUMNS_AT_ONCE] = {bias, bias, bias, bias};
+        const int32_t bias = requantize_bias(out, f);
+        int32_t sums[COLUMNS_AT_ONCE] = {0, 0, 0, 0};
         int8_t *to = output + f;
 
         if (lanes == 1) {
-            sums[0] = multiply_one(weights, columns, filters->depth, bias);
+            sums[0] = multiply_one(weights, columns, filters->depth, 0);
         } else {
             multiply_four(weights, columns, filters->depth, sums);
         }
         for (uint32_t i = 0; i < count; i++) {
-            *to = requantize_value(out, &scale, sums[i], f);
+            *to = requantize_value(out, &scale, requantize_sum(sums[i], bias), f);
             to += filters->filters;
         }
         weights += filters->depth;
@@ -148,7 +147,7 @@ void columns_multiply_row(const struct columns_filters *filters, const int8_t *i
         for (uint32_t i = 0; i < count; i++) {
             struct requantize scale = requantize_for(out, f);
 
-            output[f] = requantize_value(out, &scale, sums[i] + (out->bias != NULL ? out->bias[f] : 0), f);
+            output[f] = requantize_value(out, &scale, requantize_sum(sums[i], requantize_bias(out, f)), f);
             f++;
         }
         weights += count * depth;

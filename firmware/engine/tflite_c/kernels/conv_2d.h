@@ -7,7 +7,7 @@
 
 struct conv_2d {
     struct window window;
-    void *scratch; /* conv_2d_columns: columns, then one column that is being put together */
+    void *scratch; /* conv_2d_columns.c */
 };
 
 /* While loading, with the record filled in: choose conv_2d_columns_run() if it can do this operator. Returns whether.

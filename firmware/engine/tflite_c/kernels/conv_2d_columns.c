@@ -11,6 +11,12 @@ static uint32_t depth_of(const struct window *conv)
     return (uint32_t)conv->y.taps * conv->x.taps * conv->in_channels;
 }
 
+/* Every position for itself: no window, no padding. */
+static bool is_point(const struct window *conv)
+{
+    return conv->y.taps == 1 && conv->x.taps == 1 && conv->y.stride == 1 && conv->x.stride == 1;
+}
+
 /* A row's taps are put into a column as they lie there, if they lie together in pieces of a good size. */
 static bool goes_directly(const struct window *conv)
 {
@@ -22,17 +28,19 @@ static uint32_t columns_room(const struct window *conv)
     return (columns_bytes(depth_of(conv), COLUMNS_AT_ONCE) + PLAN_ALIGN_BYTES - 1) & ~(uint32_t)(PLAN_ALIGN_BYTES - 1);
 }
 
-/* What a step keeps while it runs: the columns, the column being put together, the rows it would overwrite. */
+/* What a step keeps while it runs: the filters' scales, the columns, the column being put together, the rows it would
+ * overwrite. */
 static void make_scratch(struct load *load, struct conv_2d *conv, bool in_place)
 {
     const struct window *window = &conv->window;
+    uint32_t scales = window->out_channels * (uint32_t)sizeof(struct requantize);
     uint32_t columns = columns_room(window);
     uint32_t column = goes_directly(window) ? 0 : depth_of(window);
     uint32_t kept = in_place ? window_kept_bytes(window) : 0;
-    int8_t *scratch = load_scratch(load, columns + column + kept);
+    int8_t *scratch = load_scratch(load, scales + columns + column + kept);
 
     conv->scratch = scratch;
-    conv->window.kept = kept != 0 ? scratch + columns + column : NULL;
+    conv->window.kept = kept != 0 ? scratch + scales + columns + column : NULL;
 }
 
 bool conv_2d_columns_choose(struct load *load, const struct tensor *weights, struct conv_2d *conv)
@@ -40,12 +48,11 @@ bool conv_2d_columns_choose(struct load *load, const struct tensor *weights, str
     struct window *window = &conv->window;
     const uint32_t positions = (uint32_t)window->y.in * window->x.in;
 
-    if (!columns_fit(load, weights, depth_of(window), window->out_channels, &window->out)) {
+    if (!columns_fit(load, weights, depth_of(window))) {
         return false;
     }
-    if (window->y.taps == 1 && window->x.taps == 1 && window->y.stride == 1 && window->x.stride == 1 &&
-        positions <= COMMON_MAX_SIZE) {
-        /* Every position for itself: the image may as well be one row. */
+    if (is_point(window) && positions <= COMMON_MAX_SIZE) {
+        /* The image may as well be one row. */
         window->y.in = window->y.out = 1;
         window->x.in = window->x.out = (uint16_t)positions;
     }
@@ -107,6 +114,18 @@ static void gather_row(const struct gather *gather, uint32_t lane, uint32_t at, 
     pad(gather, lane, at + inside * channels, (uint32_t)(conv->x.taps - x->end) * channels);
 }
 
+/* The columns of `count` output positions from (ox, oy) on. */
+static void gather_points(const struct gather *gather, int32_t oy, int32_t ox, uint32_t count)
+{
+    const uint32_t channels = gather->conv->in_channels;
+    const int8_t *inputs = window_row(gather->conv, oy, oy) + (uint32_t)ox * channels;
+
+    for (uint32_t lane = 0; lane < count; lane++) {
+        columns_put(&gather->filters, gather->columns, gather->lanes, lane, 0, inputs, channels);
+        inputs += channels;
+    }
+}
+
 /* The column of output position (ox, oy). */
 static void gather_column(const struct gather *gather, uint32_t lane, const struct common_taps *y, int32_t oy,
                           int32_t ox)
@@ -131,12 +150,21 @@ void conv_2d_columns_run(const struct step *step)
 {
     const struct conv_2d *record = (const struct conv_2d *)(const void *)step;
     const struct window *conv = &record->window;
-    struct gather gather = {
-        .filters = {conv->weights, &conv->out, depth_of(conv), conv->out_channels, conv->input_zero_point},
-        .conv = conv,
-        .columns = record->scratch,
-        .column = goes_directly(conv) ? NULL : (int8_t *)record->scratch + columns_room(conv)};
+    struct requantize *scales = record->scratch;
+    int8_t *columns = (int8_t *)(scales + conv->out_channels);
+    struct gather gather = {.filters = {.weights = conv->weights,
+                                        .out = &conv->out,
+                                        .scales = scales,
+                                        .depth = depth_of(conv),
+                                        .filters = conv->out_channels,
+                                        .zero_point = conv->input_zero_point},
+                            .conv = conv,
+                            .columns = columns,
+                            .column = goes_directly(conv) ? NULL : columns + columns_room(conv)};
+    const bool point = is_point(conv);
     int8_t *output = conv->output;
+
+    (void)requantize_table(&conv->out, conv->out_channels, scales);
 
     for (int32_t oy = 0; oy < conv->y.out; oy++) {
         const struct common_taps y = common_taps_at(&conv->y, oy);
@@ -147,8 +175,11 @@ void conv_2d_columns_run(const struct step *step)
             const uint32_t count = left < COLUMNS_AT_ONCE ? (uint32_t)left : COLUMNS_AT_ONCE;
 
             gather.lanes = count == 1 ? 1 : COLUMNS_AT_ONCE;
-            for (uint32_t lane = 0; lane < count; lane++) {
+            for (uint32_t lane = 0; lane < count && !point; lane++) {
                 gather_column(&gather, lane, &y, oy, ox + (int32_t)lane);
+            }
+            if (point) {
+                gather_points(&gather, oy, ox, count);
             }
             columns_multiply(&gather.filters, gather.columns, gather.lanes, count, output);
             output += count * conv->out_channels;

@@ -68,7 +68,7 @@ int fully_connected_prepare(struct load *load)
     fc.rows = input.elements / fc.depth;
     fc.input_zero_point = input.zero_point;
     fc.step.run = fully_connected_run;
-    if (columns_fit(load, &weights, fc.depth, fc.units, &fc.out)) {
+    if (columns_fit(load, &weights, fc.depth)) {
         if (!columns_row_is_direct(fc.depth)) {
             fc.column = load_scratch(load, columns_bytes(fc.depth, 1));
         }
@@ -104,7 +104,11 @@ static void fully_connected_run(const struct step *step)
 static void fully_connected_run_columns(const struct step *step)
 {
     const struct fully_connected *fc = (const struct fully_connected *)(const void *)step;
-    const struct columns_filters filters = {fc->weights, &fc->out, fc->depth, fc->units, fc->input_zero_point};
+    const struct columns_filters filters = {.weights = fc->weights,
+                                            .out = &fc->out,
+                                            .depth = fc->depth,
+                                            .filters = fc->units,
+                                            .zero_point = fc->input_zero_point};
     const int8_t *input = fc->input;
     int8_t *output = fc->output;
 

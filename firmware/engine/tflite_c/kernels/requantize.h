@@ -1,25 +1,44 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* common_requantize() with everything prepared that is the same for several accumulators of one channel. */
+/* common_requantize() with everything prepared that is the same for all accumulators of a channel. */
 #ifndef TJ_TFLITE_REQUANTIZE_H
 #define TJ_TFLITE_REQUANTIZE_H
 
 #include "common.h"
 
-struct requantize {
+struct requantize { /* assembly counts on this order */
     int32_t multiplier;
     int32_t shift;  /* to the right; 1 to REQUANTIZE_MAX_SHIFT, or 0: the slow way */
     int32_t offset; /* half of 2^shift, and the zero point << shift */
+    int32_t bias;
 };
 
-enum { REQUANTIZE_MAX_SHIFT = 22 }; /* the zero point << shift then stays below 2^30, like the scaled accumulator */
+enum {
+    REQUANTIZE_MAX_SHIFT = 22,    /* the zero point << shift then stays below 2^30, like the scaled accumulator */
+    REQUANTIZE_MAX_SUM = 1 << 29, /* of the products, and the bias of a channel that goes the quick way */
+    REQUANTIZE_MAX_PRODUCTS = REQUANTIZE_MAX_SUM / (128 * 255)
+};
 
+static inline int32_t requantize_bias(const struct common_output *out, uint32_t channel)
+{
+    return out->bias != NULL ? out->bias[channel] : 0;
+}
+
+/* The accumulator: wraps around where TFLM's is undefined. */
+static inline int32_t requantize_sum(int32_t products, int32_t bias)
+{
+    return (int32_t)((uint32_t)products + (uint32_t)bias);
+}
+
+/* The quick way is for common scales, biases that are not huge, and outputs that use the whole range of int8. */
 static inline struct requantize requantize_for(const struct common_output *out, uint32_t channel)
 {
-    uint32_t at = out->per_channel * channel;
-    int32_t shift = -out->shifts[at];
-    struct requantize scale = {out->multipliers[at], 0, 0};
+    const uint32_t at = out->per_channel * channel;
+    const int32_t shift = -out->shifts[at];
+    const int32_t bias = requantize_bias(out, channel);
+    struct requantize scale = {out->multipliers[at], 0, 0, bias};
 
-    if (shift >= 1 && shift <= REQUANTIZE_MAX_SHIFT) {
+    if (shift >= 1 && shift <= REQUANTIZE_MAX_SHIFT && bias < REQUANTIZE_MAX_SUM && bias > -REQUANTIZE_MAX_SUM &&
+        out->low == INT8_MIN && out->high == INT8_MAX) {
         scale.shift = shift;
         scale.offset = (1 << shift >> 1) + out->zero_point * (1 << shift);
     }
@@ -39,7 +58,7 @@ static inline int32_t requantize_high_mul(int32_t a, int32_t b)
 #endif
 }
 
-/* The quick way, for a scale with a shift and the whole range of int8. */
+/* The quick way: shift is not 0. */
 static inline int32_t requantize_quickly(const struct requantize *scale, int32_t accumulator)
 {
     int32_t value = requantize_high_mul(accumulator, scale->multiplier);
@@ -55,26 +74,20 @@ static inline int32_t requantize_quickly(const struct requantize *scale, int32_t
     return value;
 }
 
-static inline bool requantize_is_quick(const struct common_output *out, const struct requantize *scale)
-{
-    return scale->shift != 0 && out->low == INT8_MIN && out->high == INT8_MAX;
-}
+/* The scales of all channels. Returns whether all of them go the quick way. */
+bool requantize_table(const struct common_output *out, uint32_t channels, struct requantize *table);
 
-/* |accumulator| < 2^30, the bias included. The channel is needed the slow way only. */
+/* Either way. The accumulator holds the bias. */
 static inline int8_t requantize_value(const struct common_output *out, const struct requantize *scale,
                                       int32_t accumulator, uint32_t channel)
 {
     int32_t value;
 
-    if (scale->shift == 0) {
-        uint32_t at = out->per_channel * channel;
-
-        value = quantize_multiply(accumulator, scale->multiplier, out->shifts[at]);
-        return quantize_to_int8(value, out->zero_point, out->low, out->high);
+    if (scale->shift != 0) {
+        return (int8_t)requantize_quickly(scale, accumulator);
     }
-    value = requantize_quickly(scale, accumulator);
-    value = value < out->low ? out->low : value;
-    return (int8_t)(value > out->high ? out->high : value);
+    value = quantize_multiply(accumulator, scale->multiplier, out->shifts[out->per_channel * channel]);
+    return quantize_to_int8(value, out->zero_point, out->low, out->high);
 }
 
 #endif

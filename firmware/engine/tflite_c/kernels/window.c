@@ -66,8 +66,7 @@ bool window_is_in_place(const struct window *window)
 {
     /* Padding beyond the image would keep more rows than there are, and their bytes could overflow. */
     return window->y.stride == 1 && window->x.stride == 1 && window->y.in == window->y.out &&
-           window->x.in == window->x.out && window->in_channels == window->out_channels &&
-           window->y.pad < window->y.in;
+           window->x.in == window->x.out && window->in_channels == window->out_channels && window->y.pad < window->y.in;
 }
 
 uint32_t window_kept_bytes(const struct window *window)
