@@ -9,7 +9,6 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -323,64 +322,6 @@ def test_any_smaller_arena(engine: EngineHost) -> None:
     needed = engine.load(data).arena_used
     for arena in [*range(0, needed, 37), 1, 15, 16]:
         assert engine.load(data, arena=arena).status == E_ARENA
-
-
-def survives(engine: EngineHost, data: bytes, size: int) -> int:
-    """Load and, if it loads, run; the harness dies of whatever the sanitizers see."""
-    return engine.load(data, [bytes(size)], arena=SMALL_ARENA).status
-
-
-def test_truncations(engine: EngineHost) -> None:
-    """The builder writes constants first, so they are the end of the file, and a cut is always into something."""
-    model = gen.residual()
-    data = gen.build(model)
-    assert survives(engine, data, 192) == OK
-    refused = [survives(engine, data[:length], 192) for length in range(0, len(data) - 16, 7)]
-    assert all(status < 0 for status in refused)
-    assert engine.load(data).status == OK
-
-
-@pytest.mark.parametrize("value", [0xFFFFFFFF, 0x7FFFFFFF, 0x80000000, 0x00010000, 0])
-def test_every_word_replaced(engine: EngineHost, value: int) -> None:
-    """Each offset, count, dimension and scale in turn, with the values that overflow."""
-    data = gen.build(gen.residual())
-    statuses = set()
-    for at in range(0, len(data) - 3, 4):
-        broken = bytearray(data)
-        struct.pack_into("<I", broken, at, value)
-        statuses.add(survives(engine, bytes(broken), 192))
-    assert {OK, E_MODEL, E_UNSUPPORTED} <= statuses
-
-
-def flip(data: bytes, rng: np.random.Generator, bits: int) -> bytes:
-    broken = bytearray(data)
-    for at in rng.integers(0, len(data) * 8, bits):
-        broken[at >> 3] ^= 1 << (at & 7)
-    return bytes(broken)
-
-
-def test_bit_flips(engine: EngineHost) -> None:
-    data = gen.build(gen.residual())
-    rng = np.random.default_rng(20)
-    statuses = {survives(engine, flip(data, rng, 1 + i % 8), 192) for i in range(1500)}
-    assert {OK, E_MODEL, E_UNSUPPORTED} <= statuses
-
-
-@pytest.mark.long
-def test_many_bit_flips(engine: EngineHost) -> None:
-    rng = np.random.default_rng(21)
-    for model in (gen.residual(), CONV, DEPTHWISE, POOL, UNITS, ADD, SOFTMAX, RESHAPE):
-        data = gen.build(model)
-        for i in range(4000):
-            survives(engine, flip(data, rng, 1 + i % 16), 256)
-
-
-def test_bit_flips_of_a_real_model(engine: EngineHost, data_dir: Path) -> None:
-    """Eight at a time, so that most files have one in a table and not only in the weights."""
-    data = (data_dir / "models" / "kws_ref_model.tflite").read_bytes()
-    rng = np.random.default_rng(22)
-    statuses = {engine.load(flip(data, rng, 8), arena=SMALL_ARENA).status for _ in range(400)}
-    assert {OK, E_MODEL, E_UNSUPPORTED} <= statuses
 
 
 def test_too_many_tensors(engine: EngineHost) -> None:
