@@ -38,6 +38,7 @@ _HINTS = {
     "input_size": "The input is not one of the active model's.",
     "model_unknown": "Build and flash an image that has it: host build BOARD, host flash BOARD.",
     "model_refused": "The engine on the device cannot run it.",
+    "prof_operators": "Build the firmware with a larger TJ_PROFILE_OPERATORS (firmware/main.c).",
     "model_none": "Select a model first.",
     "overrun": "The line is faster than the device reads: use a lower baud rate.",
 }

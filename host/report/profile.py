@@ -1,103 +1,85 @@
-"""The profile of a model as a table: one row an operator, their sum, and the whole beside it. Fits 80 columns."""
+"""The profile of a model as a table: one row an operator, their sum, and the whole beside it. Fits 100 columns."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from host.results.schema import OperatorCost, Profile, Result, Run
+from host.results.schema import Profile, Result, Run
 
 NONE = "-"
-Measure = Literal["instructions", "cycles", "us"]
 
 
 @dataclass(frozen=True, slots=True)
-class _Columns:
-    """Which of the three measures is shown, and how."""
+class _Witness:
+    """What shares are made of: the best there is of instructions, cycles and microseconds."""
 
-    measure: Measure
     title: str
     per_mac: str
+    values: tuple[float | None, ...]
+    whole: float
+    macs_unit: float = 1.0
 
-    def value(self, cost: OperatorCost) -> float | None:
-        return {"instructions": cost.instructions, "cycles": cost.cycles, "us": cost.us}[self.measure]
-
-    def whole(self, profile: Profile) -> float:
-        found = {
-            "instructions": profile.whole_instructions,
-            "cycles": profile.whole_cycles,
-            "us": profile.whole_us,
-        }[self.measure]
-        return found or 0.0
-
-    def number(self, value: float | None) -> str:
-        if value is None:
-            return NONE
-        return f"{value:,.1f}" if self.measure == "us" else f"{value:,.0f}"
+    @property
+    def total(self) -> float:
+        return sum(value for value in self.values if value is not None)
 
     def rate(self, value: float | None, macs: int) -> str:
-        if value is None or not macs:
-            return NONE
-        return f"{value / macs * (1e6 if self.measure == 'us' else 1):,.2f}"
+        return NONE if value is None or not macs else f"{value / macs * self.macs_unit:,.2f}"
 
 
-def _columns(result: Result, profile: Profile) -> _Columns:
-    emulated = "emulated\n" if result.provenance == "emulated" else ""
+def _witness(profile: Profile) -> _Witness:
+    costs = profile.operators
     if profile.whole_instructions is not None:
-        return _Columns("instructions", "instruc-\ntions", "per\nMAC")
+        instructions = tuple(cost.instructions for cost in costs)
+        return _Witness("instruc-\ntions", "per\nMAC", instructions, profile.whole_instructions)
     if profile.whole_cycles is not None:
-        return _Columns("cycles", f"{emulated}cycles", "per\nMAC")
-    return _Columns("us", f"{emulated}us", "us per\nMMAC")
+        return _Witness("cycles", "per\nMAC", tuple(cost.cycles for cost in costs), profile.whole_cycles)
+    return _Witness("", "us per\nMMAC", tuple(cost.us for cost in costs), profile.whole_us, macs_unit=1e6)
 
 
 def profile_table(result: Result, profile: Profile) -> Table:
     """Shares are of the sum, so that they add up to 100 %."""
-    columns = _columns(result, profile)
-    costs = profile.operators
-    total = sum(columns.value(cost) or 0.0 for cost in costs)
+    witness, costs = _witness(profile), profile.operators
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("#", justify="right", no_wrap=True)
     table.add_column("operator", no_wrap=True)
-    table.add_column("output", overflow="fold", no_wrap=True)
-    for title in ("MACs", "bytes", columns.title, "share", columns.per_mac):
+    table.add_column("output", no_wrap=True)
+    time_title = "emulated\nus" if result.provenance == "emulated" else "us"
+    extra = [witness.title] if witness.title else []
+    for title in ("MACs", "bytes", time_title, *extra, "share", witness.per_mac):
         table.add_column(title, justify="right", no_wrap=True)
-    for cost in costs:
-        value = columns.value(cost)
-        table.add_row(
-            *(str(cost.index), cost.name, "x".join(map(str, cost.shape)), f"{cost.macs:,}", f"{cost.bytes:,}"),
-            *(columns.number(value), _share(value, total), columns.rate(value, cost.macs)),
-        )
-    macs = sum(cost.macs for cost in costs)
+
+    def numbers(macs: int, size: int, us: float | None, value: float | None) -> list[str]:
+        shown = [_number(value, 0)] if extra else []
+        share = NONE if value is None or not witness.total else f"{value / witness.total:.1%}"
+        return [f"{macs:,}", f"{size:,}", _number(us, 1), *shown, share, witness.rate(value, macs)]
+
+    for cost, value in zip(costs, witness.values, strict=True):
+        shape = "x".join(map(str, cost.shape))
+        table.add_row(str(cost.index), cost.name, shape, *numbers(cost.macs, cost.bytes, cost.us, value))
+    macs, size = sum(cost.macs for cost in costs), sum(cost.bytes for cost in costs)
     table.add_section()
-    for label, value in (("sum", total), ("whole model", columns.whole(profile))):
-        table.add_row(
-            *("", label, "", f"{macs:,}", f"{sum(cost.bytes for cost in costs):,}"),
-            *(columns.number(value), _share(value, total), columns.rate(value, macs)),
-        )
+    table.add_row("", "sum", "", *numbers(macs, size, sum(cost.us or 0.0 for cost in costs), witness.total))
+    table.add_row("", "whole model", "", *numbers(macs, size, profile.whole_us, witness.whole))
     return table
 
 
-def _share(value: float | None, total: float) -> str:
-    return NONE if value is None or not total else f"{value / total:.1%}"
+def _number(value: float | None, decimals: int) -> str:
+    return NONE if value is None else f"{value:,.{decimals}f}"
 
 
-def _explanation(result: Result, profile: Profile) -> Sequence[str]:
-    columns = _columns(result, profile)
-    if columns.measure == "instructions":
-        what = "Instructions are exact (counted by the emulator), those that call the observer included."
-    else:
-        what = (
-            f"Means over {profile.inferences} inferences; the clock's resolution is {profile.resolution_us:g} us in "
-            "each of them."
-        )
+def _explanation(profile: Profile) -> Sequence[str]:
+    counted = ("Instructions are exact, counted by the emulator; the few that call the observer are among them.",)
     return (
         f"The operators add up to {profile.deviation:+.3%} beside the whole, which ran unobserved on the same input.",
-        what,
+        *(counted if profile.whole_instructions is not None else ()),
+        f"Times are means over {profile.inferences} inferences, in each of which the clock resolves "
+        f"{profile.resolution_us:g} us.",
         "bytes: of weights and constants, of activations read and written, each tensor once.",
     )
 
@@ -108,5 +90,5 @@ def print_profile(result: Result, run: Run, console: Console) -> None:
         return
     kind = {"emulated": "EMULATED", "replayed": "REPLAYED", "measured": "measured"}[result.provenance]
     title = f"{run.task}, one inference by operator, {kind} on {result.board.name}, {result.firmware.engine}"
-    for part in (title, profile_table(result, run.profile), *_explanation(result, run.profile)):
+    for part in (title, profile_table(result, run.profile), *_explanation(run.profile)):
         console.print(part, highlight=False, markup=False)

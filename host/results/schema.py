@@ -125,7 +125,8 @@ class Profile(_Record, frozen=True):
 
     whole_*: of as many inferences on the same input that nobody watched, by turns with those that were. resolution_us:
     of the clock, in each run. deviation: what the operators add up to, less the whole, as a part of the whole; of the
-    instructions where they are counted, else of the cycles, else of the time. latency_us of the run says what a microsecond is worth.
+    instructions where they are counted, else of the cycles, else of the time. latency_us of the run says what a
+    microsecond is worth.
     """
 
     input: str

@@ -256,6 +256,18 @@ def test_order_of_events_in_a_measurement(harness: Harness, mode: str, runs: int
         assert codec.lap_us(laps[0], laps[1]) == 1000 * runs + 1  # the harness's clock: 1000 us a run, 1 us a look
 
 
+@pytest.mark.parametrize(("runs", "warmup"), [(1, 0), (3, 2)])
+def test_order_of_events_in_a_profile(harness: Harness, runs: int, warmup: int) -> None:
+    """Flush, warm-up; then by turns an inference and nothing else between the clocks, and one that stops them after
+    each operator and starts them again when it has dealt with it."""
+    harness.boot()
+    harness.ask(b"db load 8%db 0011223344556677%")
+    _, trace = harness.ask(f"prof {runs} {warmup}%".encode())
+    start, stop = "cy", "yc"
+    observed = f"{start}{stop}{start}r{stop}{start}"  # the harness's first operator is no run of its own
+    assert re.fullmatch(f"f{'r' * warmup}({start}r{stop}{observed}){{{runs}}}w+", trace), trace
+
+
 def test_pulse_of_timestamp(harness: Harness) -> None:
     harness.boot()
     assert re.fullmatch(r"w+", harness.ask(b"mode energy%")[1])

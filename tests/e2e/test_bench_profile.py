@@ -13,12 +13,15 @@ import pytest
 from test_bench import bench, bench_ok, emulated
 
 from host.build import Image
+from host.catalog import default_catalog
 from host.device import Device
 from host.emulator import start
 from host.link import open_link
 from host.link.fake import StockDevice
 from host.modelinfo import read_operators
 from host.results import schema
+from host.runner.profile import Counts, run_profile
+from host.runner.rules import RULES
 
 # Multiply-accumulates of one inference: the published baseline's.
 MACS = {"ad01": 264_192, "kws01": 2_656_768, "ic01": 12_501_632, "vww01": 7_489_664, "sww01": 826_368}
@@ -69,7 +72,7 @@ def test_the_table_on_the_terminal(data_dir: Path, tmp_path: Path) -> None:
     for cost in run["profile"]["operators"]:
         row = next(line.split() for line in answer.stdout.splitlines() if line.split()[:1] == [str(cost["index"])])
         assert row[1:3] == [cost["name"], "x".join(map(str, cost["shape"]))]
-        assert row[5] == (f"{cost['instructions']:,}" if cost["instructions"] else "-")
+        assert row[6] == (f"{cost['instructions']:,}" if cost["instructions"] else "-")
 
 
 @contextmanager
@@ -110,6 +113,28 @@ def test_native_and_at_a_port(data_dir: Path, tmp_path: Path) -> None:
     assert profile.whole_cycles is None
     assert profile.whole_us > 0
     assert all(cost.instructions is None for cost in profile.operators)
+
+
+@pytest.mark.parametrize("name", ["mps2_an385", "mps2_an500", "mps2_an505", "mps3_an547"])
+def test_exact_on_every_core(name: str, firmware_image: Callable[[str], Image]) -> None:
+    image = firmware_image(name)
+    if not image.models:
+        pytest.skip("no model could be had on this machine: the image is empty")
+    model = min(image.models, key=lambda model: model.bytes)
+    operators = read_operators(default_catalog().model_for(model.id).path.read_bytes(), model.id)
+    with start(image, timed=True) as board, Device(open_link(board.url, image.board.baud)) as device:
+        device.wait_boot()
+        device.select_model(model.id)
+        info = device.info()
+        assert info is not None
+        counts = Counts(board.take_instruction_counts, board.take_observed_runs)
+        work = ("zeros", bytes(info.input_bytes))
+        outcome = run_profile(device, operators, work, RULES["quick"], counts, latency_us=50_000)
+    assert outcome.reasons == ()
+    whole = outcome.profile.whole_instructions
+    assert whole is not None
+    total = sum(cost.instructions or 0 for cost in outcome.profile.operators)
+    assert 0 <= total - whole <= CALL_INSTRUCTIONS * len(operators)
 
 
 class StockFirmware(socketserver.BaseRequestHandler):
