@@ -3,16 +3,22 @@
  *
  *   struct engine | upstream's tensors and scratch | free | the copy of the input, upstream's own records
  *
- * What this adds to upstream, to keep engine.h's promises:
- * - The input has a place of its own and is copied to upstream's tensor, whose memory later operators reuse, before
- * each inference: the input's bytes of arena, and about half an instruction per byte. Upstream has neither.
- * - A model is checked first (model_check.h). Beyond that, rule 2 of engine.h holds as far as upstream's kernels check
- *   the parameters of their operators.
- * - Where upstream halts (a failed check of its own) or would write through a null pointer (an arena that is too
- * small), this goes back to its caller with an error instead. Both need one pointer outside the arena, `guarded`,
- * because upstream's log has no context: it is set only while a call is in upstream. The library has such state as
- * well. There is no heap: nothing here calls for one, and an image in which anything else did would not link.
+ * What this adds to upstream, to keep the promises of engine.h:
+ *
+ * The input has a place of its own and is copied to upstream's tensor, whose memory later operators reuse, before each
+ * inference: the input's bytes of arena, and about half an instruction for each. Upstream has neither.
+ *
+ * A model is checked first (model_check.h). Beyond that, rule 2 holds as far as upstream's kernels check the parameters
+ * of their operators.
+ *
+ * Where upstream halts (a check or assertion of its own failed) or would write through a null pointer (an arena that is
+ * too small), this goes back to its caller with an error instead. Both need one pointer outside the arena, `guarded`,
+ * because upstream's log has no context: it is set only while a call is in upstream, whose library has such state too.
+ *
+ * There is no heap: upstream's messages and assertions end here, and an image in which anything asked newlib for memory
+ * would not link.
  */
+#include <cassert>
 #include <csetjmp>
 #include <cstring>
 #include <new>
@@ -134,7 +140,7 @@ class Interpreter : public tflite::MicroInterpreter
 };
 
 /* What the official models need, and what engine/tflite_c knows besides. */
-class Operators : public tflite::MicroMutableOpResolver<21>
+class Operators : public tflite::MicroMutableOpResolver<22>
 {
   public:
     Operators()
@@ -152,6 +158,7 @@ class Operators : public tflite::MicroMutableOpResolver<21>
         (void)AddMul();
         (void)AddPack();
         (void)AddPad();
+        (void)AddPadV2();
         (void)AddQuantize();
         (void)AddRelu();
         (void)AddRelu6();
@@ -196,6 +203,16 @@ extern "C" void DebugLog(const char *format, va_list arguments)
     if (std::strcmp(format, HALT) == 0) {
         give_up(ENGINE_E_UNSUPPORTED);
     }
+}
+
+/* newlib's assert(), which flatbuffers and some of upstream's kernels use, prints as well. */
+extern "C" void __assert_func(const char *, int, const char *, const char *failed)
+{
+    if (guarded == nullptr) {
+        __builtin_trap(); /* never seen: all of upstream runs guarded */
+    }
+    (void)refuse(&guarded->error, ENGINE_E_MODEL, "TFLM: not %s", failed);
+    give_up(ENGINE_E_MODEL);
 }
 
 extern "C" int DebugVsnprintf(char *to, size_t bytes, const char *format, va_list arguments)
