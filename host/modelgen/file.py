@@ -94,6 +94,10 @@ class _Writer:
     def vector(self, data: Array) -> int:
         return int(self.b.CreateNumpyVector(data))
 
+    def constant(self, tensor: Tensor) -> int:
+        raw = np.ascontiguousarray(tensor.data, dtype=tensor.dtype).tobytes()
+        return self.vector(np.frombuffer(raw, dtype=np.uint8))
+
     def offsets(self, items: Sequence[int]) -> int:
         self.b.StartVector(4, len(items), 4)
         for item in reversed(items):
@@ -146,17 +150,16 @@ class _Writer:
 
 
 def build(model: Model) -> bytes:
-    """The flatbuffer; one operator code per operator, one buffer per constant."""
+    """The flatbuffer; one operator code per operator, one buffer per constant.
+
+    Constants come last in the file, the first one at its very end: a reader that goes too far leaves the file.
+    """
     w = _Writer()
-    buffers = [w.table("Buffer", {})]
-    tensors = []
-    for tensor in model.tensors:
-        number = 0
-        if tensor.data is not None:
-            raw = np.frombuffer(np.ascontiguousarray(tensor.data, dtype=tensor.dtype).tobytes(), dtype=np.uint8)
-            buffers.append(w.table("Buffer", {"Data": w.vector(raw)}))
-            number = len(buffers) - 1
-        tensors.append(w.tensor(tensor, number))
+    # A flatbuffer is written from its end.
+    data = [w.constant(tensor) for tensor in model.tensors if tensor.data is not None]
+    buffers = [w.table("Buffer", {}), *(w.table("Buffer", {"Data": one}) for one in data)]
+    numbers = iter(range(1, len(buffers)))
+    tensors = [w.tensor(tensor, 0 if tensor.data is None else next(numbers)) for tensor in model.tensors]
     outputs = model.outputs or model.operators[-1].outputs
     graph = {
         "Tensors": w.offsets(tensors),

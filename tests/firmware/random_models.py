@@ -52,9 +52,10 @@ class Draw:
         """A scale within 2^spread of the other's."""
         return float(np.float32(other[0] * 2 ** self.rng.uniform(-spread, spread))), self.zero_point()
 
-    def shape(self, rank: int | None = None, elements: int = 3000) -> Shape:
+    def shape(self, rank: int | None = None, elements: int = 3000, most: int = 6) -> Shape:
+        """Of `rank` dimensions, or of any number up to `most`, but more than 4 only now and then."""
         sizes: list[int] = []
-        for _ in range(rank or self.below(4, 1)):
+        for _ in range(rank or self.below(most if self.rarely() else 4, 1)):
             sizes.append(min(self.one_of(1, 2, 3, self.below(9, 1), self.channels()), max(1, elements)))
             elements //= sizes[-1]
         return tuple(sizes)
@@ -65,7 +66,7 @@ def window(draw: Draw, products: int = 150_000) -> Window:
     one_by_one = draw.rng.random() < 0.3
     taps = (1, 1) if one_by_one else (draw.below(7, 1), draw.below(7, 1))
     stride = (1, 1) if one_by_one and draw.often() else (draw.below(3, 1), draw.below(3, 1))
-    dilation = (draw.below(2, 1), draw.below(2, 1)) if draw.rarely() else (1, 1)
+    dilation = (draw.below(3, 1), draw.below(3, 1)) if draw.rarely() else (1, 1)
     padding = draw.one_of(SAME, VALID)
     low = [(taps[i] - 1) * dilation[i] + 1 if padding == VALID else 1 for i in range(2)]
     result = Window(
@@ -190,11 +191,12 @@ def unary(name: str) -> Callable[[Draw], Model]:
 
 
 def softmax(draw: Draw) -> Model:
-    return gen.softmax(draw.shape(), draw.scale(), float(np.float32(draw.rng.uniform(0.1, 3))), draw.zero_point())
+    shape = (*draw.shape(elements=200, most=5), draw.below(20, 1 if draw.rarely() else 2))
+    return gen.softmax(shape, draw.scale(), float(np.float32(draw.rng.uniform(0.1, 3))), draw.zero_point())
 
 
 def pad(draw: Draw) -> Model:
-    shape = draw.shape(elements=800)
+    shape = draw.shape(elements=800, most=5)  # TFLM's limit
     paddings = [(0, 0) if draw.rarely() else (draw.below(4), draw.below(4)) for _ in shape]
     return gen.pad(shape, paddings, draw.quantization(), draw.below(256, -128) if draw.below(2) else None)
 
@@ -223,7 +225,7 @@ def pack(draw: Draw) -> Model:
 
 
 def strided_slice(draw: Draw) -> Model:
-    shape = draw.shape()
+    shape = draw.shape(most=4)  # TFLM's limit
 
     def part(size: int) -> slice | int:
         if draw.rarely():
