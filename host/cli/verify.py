@@ -6,6 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from host.cli._engine import add_engine_arguments, engine_variant
+
 SUMMARY = "hold a board's outputs against tflite-micro's, bit for bit, for any .tflite model"
 
 
@@ -28,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--board", metavar="NAME", help="see `host boards`; default: mps2_an386, emulated")
     parser.add_argument("--port", metavar="URL", help="a board that has the models already, or gets them with --flash")
     parser.add_argument("--flash", action="store_true", help="build the models into images and flash the real board")
+    add_engine_arguments(parser)
     parser.add_argument(
         "--inputs",
         default="random",
@@ -57,6 +60,7 @@ def run(args: argparse.Namespace) -> int:
         count=args.count,
         seed=args.seed,
         flash=args.flash,
+        variant=engine_variant(args),
     )
     with Reporter() as reporter:
         found = verify(plan, reporter)

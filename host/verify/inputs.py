@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from host.errors import UsageError
+from host.runner.seats import from_pixels
 from host.verify.graph import Graph, TensorFacts
 
 RANDOM_COUNT = 5
@@ -66,8 +67,3 @@ def read_inputs(folder: Path, tensor: TensorFacts, count: int | None, *, pixels:
             )
         found.append(Input(path.name, from_pixels(data) if pixels else data))
     return found
-
-
-def from_pixels(data: bytes) -> bytes:
-    """uint8 pixels as int8, and back: less 128, which is one bit."""
-    return (np.frombuffer(data, dtype=np.uint8) ^ np.uint8(0x80)).tobytes()

@@ -17,11 +17,11 @@ from host.build import Variant
 from host.errors import DeviceRefused, NotAvailable, SetupError, UsageError
 from host.report.progress import Reporter
 from host.results import verification as record
+from host.runner.seats import Seat, Seats
 from host.runner.target import describe, wanted_board
 from host.verify.graph import Graph, TensorFacts, before_saturation, read_graph, usable_ends
 from host.verify.inputs import RANDOM_COUNT, Input, random_inputs, read_inputs
 from host.verify.oracle import Oracle, OracleFailed
-from host.verify.seats import Seat, Seats
 
 PLANNING = "memory planning suspected"
 

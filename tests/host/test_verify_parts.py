@@ -14,8 +14,9 @@ import pytest
 from host import modelgen
 from host.errors import SetupError, UsageError
 from host.modelgen import Model, Operator, Tensor
+from host.runner.seats import from_pixels
 from host.verify.graph import before_saturation, read_graph, usable_ends
-from host.verify.inputs import from_pixels, random_inputs, read_inputs
+from host.verify.inputs import random_inputs, read_inputs
 from host.verify.oracle import Oracle, OracleFailed
 
 RESIDUAL = modelgen.build(modelgen.residual())

@@ -9,15 +9,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from host import boards, catalog, flash
 from host.build import Variant
 from host.catalog import ModelFile
-from host.device import CheckedInference
+from host.device import CheckedInference, Transcript
 from host.embed import CODE_RESERVE_BYTES
-from host.errors import SetupError, UsageError
+from host.errors import DeviceRefused, SetupError, UsageError
 from host.report.progress import Reporter
 from host.runner.target import Target, open_target
-from host.verify.inputs import from_pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +34,13 @@ class Seat:
         info = self.target.device.info()
         return info.arena_bytes if info else 0
 
+    def load(self, name: str, data: bytes) -> None:
+        """Send an input tensor of the selected model."""
+        self.target.device.load(from_pixels(data) if self.places[name][1] else data)
+
     def infer(self, name: str, data: bytes) -> CheckedInference:
         """One inference of the selected model on an input tensor."""
-        self.target.device.load(from_pixels(data) if self.places[name][1] else data)
+        self.load(name, data)
         return self.target.device.infer_crc(1, 0)
 
     def output(self, inference: CheckedInference) -> bytes:
@@ -79,20 +84,32 @@ class Seats:
         return self._board.flash_bytes - CODE_RESERVE_BYTES if self.free and self._board else 1 << 40
 
     @contextmanager
-    def having(self, models: Mapping[str, bytes]) -> Iterator[Seat]:
-        """A board with these models; where nothing can be brought onto it, with those of them that it has."""
+    def having(
+        self, models: Mapping[str, bytes], *, timed: bool = False, transcript: Transcript | None = None
+    ) -> Iterator[Seat]:
+        """A board with these models; where nothing can be brought onto it, with those of them that it has.
+
+        timed: as in open_target.
+        """
         if not self.free:
-            with open_target(self._board, self._port, None, self._reporter, timed=False) as target:
+            with open_target(self._board, self._port, transcript, self._reporter, timed=timed) as target:
                 yield Seat(target, _find(target, models))
             return
-        with tempfile.TemporaryDirectory(prefix="tinyjoule-verify-") as folder:
+        with tempfile.TemporaryDirectory(prefix="tinyjoule-models-") as folder:
             files = [_write(Path(folder), f"v{number}", name, models[name]) for number, name in enumerate(models)]
             variant = replace(self._variant, models=tuple(files))
             if self._port is not None and self._board is not None:
                 with self._reporter.step(f"flashing {self._board.name}"):
                     flash.flash(self._board, variant=variant)
-            with open_target(self._board, self._port, None, self._reporter, timed=False, variant=variant) as target:
+            with open_target(
+                self._board, self._port, transcript, self._reporter, timed=timed, variant=variant
+            ) as target:
                 yield Seat(target, {file.name: (file.task, False) for file in files})
+
+
+def from_pixels(data: bytes) -> bytes:
+    """uint8 pixels as int8, and back: less 128, which is one bit."""
+    return (np.frombuffer(data, dtype=np.uint8) ^ np.uint8(0x80)).tobytes()
 
 
 def _write(folder: Path, place: str, name: str, data: bytes) -> ModelFile:
@@ -100,7 +117,7 @@ def _write(folder: Path, place: str, name: str, data: bytes) -> ModelFile:
     path.write_bytes(data)
     digest = hashlib.sha256(data).hexdigest()
     # `input_bytes` and `outputs` are the host's to know; an image takes neither.
-    return ModelFile(place, name, "host verify", path, digest, "int8", input_bytes=1, outputs=1)
+    return ModelFile(place, name, "this machine", path, digest, "int8", input_bytes=1, outputs=1)
 
 
 def _find(target: Target, models: Mapping[str, bytes]) -> dict[str, tuple[str, bool]]:
@@ -114,7 +131,10 @@ def _find(target: Target, models: Mapping[str, bytes]) -> dict[str, tuple[str, b
     known = catalog.default_catalog()
     places = {}
     for place in target.info.models:
-        target.device.select_model(place)
+        try:
+            target.device.select_model(place)
+        except DeviceRefused:
+            continue  # the engine cannot run it: its hash is not told
         info = target.device.info()
         if info is not None and info.model_sha256 in wanted:
             pixels = place in known.tasks() and known.model_spec(place).wire_input == "uint8"
