@@ -8,12 +8,14 @@
 #ifndef TJ_TFLITE_COLUMNS_H
 #define TJ_TFLITE_COLUMNS_H
 
+#include "core.h"
 #include "requantize.h"
 
 enum {
-    COLUMNS_AT_ONCE = 4, /* positions that share the loading of a weight */
-    COLUMNS_PIECE = 4,   /* pieces of a column are a multiple of this, but for the last one */
-    COLUMNS_OVERREAD = 3 /* bytes behind the last weight that may be read when depth is no multiple of 4 */
+    COLUMNS_AT_ONCE = 4,               /* positions that share the loading of a weight */
+    COLUMNS_PIECE = CORE_MVE ? 16 : 4, /* pieces of a column are a multiple of this, but for the last one */
+    COLUMNS_OVERREAD = CORE_MVE ? 0
+                                : 3 /* bytes behind the last weight that may be read when depth is no such multiple */
 };
 
 struct columns_filters {
@@ -22,7 +24,11 @@ struct columns_filters {
     const struct requantize *scales; /* one for each filter; NULL, when each filter is used only once: `out` tells */
     uint32_t depth, filters;
     int32_t zero_point; /* of the inputs */
+    bool quick;         /* whether all scales are such as the core likes them */
 };
+
+/* Once for each run, with all else set: fill the table of scales, what is in them being the core's own, and `quick`. */
+void columns_start(struct columns_filters *filters, struct requantize *scales);
 
 /* `lanes` columns side by side: 1 or COLUMNS_AT_ONCE. */
 uint32_t columns_bytes(uint32_t depth, uint32_t lanes);

@@ -154,7 +154,6 @@ void conv_2d_columns_run(const struct step *step)
     int8_t *columns = (int8_t *)(scales + conv->out_channels);
     struct gather gather = {.filters = {.weights = conv->weights,
                                         .out = &conv->out,
-                                        .scales = scales,
                                         .depth = depth_of(conv),
                                         .filters = conv->out_channels,
                                         .zero_point = conv->input_zero_point},
@@ -164,8 +163,7 @@ void conv_2d_columns_run(const struct step *step)
     const bool point = is_point(conv);
     int8_t *output = conv->output;
 
-    (void)requantize_table(&conv->out, conv->out_channels, scales);
-
+    columns_start(&gather.filters, scales);
     for (int32_t oy = 0; oy < conv->y.out; oy++) {
         const struct common_taps y = common_taps_at(&conv->y, oy);
 
