@@ -22,7 +22,7 @@ OBSERVED = "engine_run_observed"
 OBSERVER = "profile_observe"  # firmware/core/profile.c: what engine_run_observed calls after each operator
 _SOURCES = Path(__file__).parent / "plugin"
 _CFLAGS = ("-std=gnu11", "-O2", "-shared", "-fPIC", "-Wall", "-Wextra", "-pedantic", "-Wconversion", "-Werror")
-_RECORD = struct.Struct("=IIQ")  # as in count.c: kind, function, instructions
+_RECORD = struct.Struct("=IIQQ")  # as in count.c: kind, function, begun at, instructions
 _PART, _OBSERVER = 1, 2  # kinds; 0 is a whole span
 _MAX_SITES = 64  # as in count.c
 _MAX_FUNCTIONS = 8
@@ -108,20 +108,21 @@ class InstructionCounter:
         self._observed = observed[0] if observed else None
         self._file = folder / "counts"
         self._taken = 0
-        self._counts: dict[str, list[int]] = {name: [] for name in self._functions}
+        self._counts: dict[str, list[tuple[int, int]]] = {name: [] for name in self._functions}  # begun at, count
         self._runs: list[ObservedRun] = []
         self.qemu_arguments = ("-plugin", f"{build_plugin()},out={self._file},{','.join(arguments)}")
 
     def take(self, function: str | None = None) -> list[int]:
         """Counts of the calls of `function` that have returned since its last take, oldest first.
 
-        function: one of those named at the start; None is the first one. What a function calls is counted with it.
+        function: one of those named at the start; None is the first one. What a function calls is counted with it; a
+        call within one of the observed function is no call of its own.
         The plugin writes a count before the guest goes on: after the answer to `infer` they are all there.
         """
         self._read()
         name = function or self._functions[0]
         taken, self._counts[name] = self._counts.get(name, []), []
-        return taken
+        return [count for _, count in taken]
 
     def take_observed(self) -> list[ObservedRun]:
         """The calls of the observed function since the last time, oldest first; `take` counts the same calls whole."""
@@ -139,18 +140,24 @@ class InstructionCounter:
         parts: list[int] = []
         observer, start = 0, self._taken
         for position in range(0, len(data) - _RECORD.size + 1, _RECORD.size):
-            kind, number, count = _RECORD.unpack_from(data, position)
+            kind, number, begun_at, count = _RECORD.unpack_from(data, position)
             if kind == _PART:
                 parts.append(count)
             elif kind == _OBSERVER:
                 observer += count
             else:
                 name = self._functions[number]
-                self._counts[name].append(count)
                 if name == self._observed:
+                    self._drop_since(begun_at)
                     self._runs.append(ObservedRun(tuple(parts), count - sum(parts) - observer, observer))
                     parts, observer = [], 0
+                self._counts[name].append((begun_at, count))
                 self._taken = start + position + _RECORD.size
+
+    def _drop_since(self, begun_at: int) -> None:
+        """Calls within one of the observed function are parts of it: an engine's observed run may rest on its run."""
+        for name, counts in self._counts.items():
+            self._counts[name] = [item for item in counts if item[0] < begun_at]
 
 
 def firmware_counter(elf: Path, folder: Path) -> InstructionCounter:

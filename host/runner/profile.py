@@ -14,7 +14,7 @@ import msgspec
 
 from host.device import Device, OperatorTimes
 from host.emulator.counter import ObservedRun
-from host.errors import DeviceError
+from host.errors import DeviceError, DeviceRefused
 from host.modelinfo import OperatorInfo
 from host.results.schema import OperatorCost, Profile
 from host.runner.rules import Rules
@@ -64,7 +64,7 @@ def run_profile(
         counts.take_runs()
         counts.take_observed()
         silent_s = 3 * (rules.warmup + 2 * inferences) * latency_us / 1e6
-        times = device.prof(inferences, rules.warmup, timeout_s=max(silent_s, device.infer_timeout_s))
+        times = _ask(device, inferences, rules.warmup, max(silent_s, device.infer_timeout_s))
         if times.output_crc != output_crc:
             raise DeviceError(
                 f"operator by operator the model's output has CRC {times.output_crc:08x}, at once {output_crc:08x}: "
@@ -81,6 +81,18 @@ def run_profile(
         if abs(value) > MAX_DEVIATION
     ]
     return Outcome(profile, tuple(reasons))
+
+
+def _ask(device: Device, inferences: int, warmup: int, timeout_s: float) -> OperatorTimes:
+    try:
+        return device.prof(inferences, warmup, timeout_s=timeout_s)
+    except DeviceRefused as error:
+        if error.kind != "engine_failed":  # it has just run the same input, unobserved
+            raise
+        raise DeviceError(
+            f"the engine on the board does not tell its operators apart ({error.text}): an upstream "
+            "library built with TF_LITE_STRIP_ERROR_STRINGS has no profiler. Use another, or leave out --profile."
+        ) from error
 
 
 @dataclass(frozen=True, slots=True)

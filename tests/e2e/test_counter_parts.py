@@ -59,6 +59,7 @@ engine_run:
     .type engine_run_observed, %function
 engine_run_observed:
     push {r4, r5, r6, lr}
+    bl engine_run       @ no call of its own
     movs r4, #1
     ldr r5, =part + 1
     ldr r6, =profile_observe + 1
@@ -98,7 +99,7 @@ helper:
     nop
     bx lr
 """
-PARTS = (4 + 1 + 4 + 1, 3 + 1 + 6 + 1, 3 + 1 + 8 + 1)  # before it, its BLX, the part, the observer's BLX
+PARTS = (4 + 3 + 1 + 4 + 1, 3 + 1 + 6 + 1, 3 + 1 + 8 + 1)  # before it, its BLX, the part, the observer's BLX
 REST = 4
 OBSERVER = 3 * (5 + 2 + 2)
 WHOLE = sum(PARTS) + REST + OBSERVER

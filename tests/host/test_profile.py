@@ -200,6 +200,18 @@ def test_another_model_or_other_outputs() -> None:
         measure(ClockDevice({0: 50_000, 2: 50_000}, 100_000, crc=8))
 
 
+class BlindDevice(ClockDevice):
+    """Its engine runs, but not under an observer."""
+
+    def prof(self, iterations: int, warmup: int, timeout_s: float) -> OperatorTimes:
+        raise DeviceRefused("refused", kind="engine_failed", text="Inference failed with engine status -3")
+
+
+def test_an_engine_that_cannot_be_observed() -> None:
+    with pytest.raises(DeviceError, match=r"does not tell its operators apart \(Inference failed.*leave out --profile"):
+        measure(BlindDevice({}, 100_000))
+
+
 # ---- the table ----
 
 

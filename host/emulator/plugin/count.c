@@ -35,6 +35,7 @@ enum record_kind { RECORD_SPAN, RECORD_PART, RECORD_OBSERVER };
 struct record {
     uint32_t kind;
     uint32_t function;
+    uint64_t begun_at; /* in instructions since the machine was switched on: which span lies in which */
     uint64_t instructions;
 };
 
@@ -72,13 +73,19 @@ static uint32_t number_of(const struct function *function)
     return (uint32_t)(function - functions);
 }
 
-static void add_record(enum record_kind kind, const struct function *function, uint64_t instructions)
+static struct record new_record(enum record_kind kind, const struct function *function, uint64_t begun_at)
+{
+    return (struct record){
+        .kind = kind, .function = number_of(function), .begun_at = begun_at, .instructions = executed - begun_at};
+}
+
+static void add_record(enum record_kind kind, const struct function *function, uint64_t begun_at)
 {
     if (n_parts == sizeof parts / sizeof parts[0]) {
         fprintf(stderr, "count: the observer was called more than %d times in one span\n", MAX_PARTS);
         _exit(1);
     }
-    parts[n_parts++] = (struct record){.kind = kind, .function = number_of(function), .instructions = instructions};
+    parts[n_parts++] = new_record(kind, function, begun_at);
 }
 
 static void write_records(const struct record *records, size_t count)
@@ -105,20 +112,19 @@ static void on_call(unsigned int vcpu, void *user)
 static void on_return(unsigned int vcpu, void *user)
 {
     struct function *function = user;
-    const uint64_t count = executed - function->begun_at;
     (void)vcpu;
     if (!function->in_span) {
         return; /* got here without a call */
     }
     function->in_span = false;
-    if (count == 0) {
+    if (executed == function->begun_at) {
         return; /* a BL in an IT block that was not taken */
     }
     if (function == observed) {
-        add_record(RECORD_SPAN, function, count);
+        add_record(RECORD_SPAN, function, function->begun_at);
         write_records(parts, n_parts);
     } else {
-        const struct record record = {.kind = RECORD_SPAN, .function = number_of(function), .instructions = count};
+        const struct record record = new_record(RECORD_SPAN, function, function->begun_at);
         write_records(&record, 1);
     }
 }
@@ -128,7 +134,7 @@ static void on_observer(unsigned int vcpu, void *user)
     (void)vcpu;
     (void)user;
     if (observed->in_span && !observing) {
-        add_record(RECORD_PART, observed, executed - part_begun_at);
+        add_record(RECORD_PART, observed, part_begun_at);
         observer_begun_at = executed;
         observing = true;
     }
@@ -147,7 +153,7 @@ static void on_indirect_return(unsigned int vcpu, void *user)
 {
     (void)vcpu;
     if (observing && return_to == (uint64_t)(uintptr_t)user) {
-        add_record(RECORD_OBSERVER, observed, executed - observer_begun_at);
+        add_record(RECORD_OBSERVER, observed, observer_begun_at);
         part_begun_at = executed;
         observing = false;
     }
