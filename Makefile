@@ -1,5 +1,5 @@
 # What people type. Everything else is behind .venv/bin/host.
-.PHONY: help bench test test-long fuzz lint format setup setup-dev clean
+.PHONY: help bench engine-bench engine-counts test test-long fuzz lint format setup setup-dev clean
 
 # Data a user has already, searched by file name and checked by hash. A data folder beside the checkout is used by itself.
 TINYJOULE_DATA ?= $(realpath ../shared/data)
@@ -13,6 +13,7 @@ C_SOURCES = $(shell git ls-files --cached --others --exclude-standard 'firmware/
 
 help:
 	@echo "make bench      set up, then measure every task on an emulated Cortex-M4"
+	@echo "make engine-bench  count the engine's instructions on every emulated core, beside upstream TFLM's"
 	@echo "make test       set up, then run the tests (make test-long: the long ones too)"
 	@echo "make fuzz       10 minutes of hostile models (TINYJOULE_FUZZ_S: how many seconds)"
 	@echo "make lint       ruff, mypy --strict, clang-format and the C warnings as errors"
@@ -27,6 +28,13 @@ setup-dev:
 
 bench: setup
 	@$(BIN)/host bench
+
+engine-bench: setup
+	@$(BIN)/host engine-bench
+
+# What tests/e2e/test_engine_speed.py holds later builds against.
+engine-counts: setup
+	@$(BIN)/host engine-bench --engine tflite_c --record tests/e2e/engine_counts.json
 
 test: setup-dev
 	@$(BIN)/python -m pytest -m "not long"

@@ -43,7 +43,7 @@ def test_help_loads_nothing_heavy() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_is_in_the_help_and_has_its_own(command: str) -> None:
-    assert f"\n    {command} " in run("--help").stdout
+    assert f"\n    {command} " in run("--help").stdout.replace("\n", " \n")  # a long name stands on a line of its own
     assert run(command, "--help").returncode == 0
 
 
