@@ -3,7 +3,9 @@
  *
  * Tensors lie side by side in the arena, so that a kernel that writes one byte too many hits a neighbour and nobody
  * notices. Here the linker (--wrap) puts us between the engine and its plan: every tensor and every scratch memory gets
- * a gap behind it, and while an operator runs all is poisoned but what the plan says is alive then. */
+ * a gap behind it, and while an operator runs all is poisoned but what the plan says is alive then.
+ *
+ * With REDZONE_PAINTED, for cores that have no sanitizer, all the rest is painted instead, and looked at afterwards. */
 #ifndef TJ_REDZONE_H
 #define TJ_REDZONE_H
 
@@ -19,6 +21,7 @@ struct redzone_choice {
 
 /* For the loads from now on. */
 void redzone_choose(struct redzone_choice choice);
+bool redzone_has_gaps(void);
 
 /* After a load with gaps: leave open only what is alive while operator `operator_index` runs, or after the last one. */
 void redzone_open(uint32_t operator_index);

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The fuzz target without a fuzzer: every file named on the command line once. Prints "STATUS FILE" for each, before
- * that the file's name on stderr, so that whoever dies is named. */
+/* The fuzz target without a fuzzer: every file named on the command line once, or with `@LIST OUTPUT` every file that
+ * is named in LIST, one a line, as an emulated core wants it. Prints "STATUS FILE" for each, before that the file's
+ * name on stderr, so that whoever dies is named. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "fuzz_engine.h"
 
 static int replay(const char *name)
 {
-    enum { LARGEST_FILE = 1 << 20 };
+    enum { LARGEST_FILE = 1 << 18 };
     FILE *file = fopen(name, "rb");
     uint8_t *bytes = malloc(LARGEST_FILE);
     size_t count;
@@ -25,10 +27,31 @@ static int replay(const char *name)
     return 0;
 }
 
+static int replay_list(const char *list, const char *output)
+{
+    char name[FILENAME_MAX];
+    FILE *names = fopen(list, "r");
+
+    if (names == NULL || freopen(output, "w", stdout) == NULL) {
+        return 1;
+    }
+    while (fgets(name, sizeof name, names) != NULL) {
+        name[strcspn(name, "\n")] = '\0';
+        if (replay(name) != 0) {
+            return 1;
+        }
+    }
+    fclose(names);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     int failed = 0;
 
+    if (argc == 3 && argv[1][0] == '@') {
+        return replay_list(argv[1] + 1, argv[2]);
+    }
     for (int i = 1; i < argc && failed == 0; i++) {
         failed = replay(argv[i]);
     }

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import tflite
-from fuzz_build import CORPUS, ENVIRONMENT, FIRMWARE, HERE, build_fuzzer, build_replay, build_sabotaged, saved_models
+from fuzz_build import CORPUS, ENVIRONMENT, FIRMWARE, HERE, build_fuzzer, build_replay, saved_models
 
 from host.paths import PROJECT_DIR
 
@@ -32,8 +32,13 @@ def replay(program: Path, files: list[Path]) -> dict[Path, int]:
 
 
 @pytest.fixture(scope="module")
-def replayed(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, int]:
-    return replay(build_replay(tmp_path_factory.mktemp("replay")), saved_models())
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_replay(tmp_path_factory.mktemp("replay"))
+
+
+@pytest.fixture(scope="module")
+def replayed(program: Path) -> dict[Path, int]:
+    return replay(program, saved_models())
 
 
 def operators(file: Path) -> set[str]:
@@ -57,15 +62,13 @@ def test_every_operator_has_a_seed(replayed: dict[Path, int]) -> None:
     assert known - set().union(*map(operators, seeds)) == set(), "add them to seeds.py, see README.md"
 
 
-@pytest.mark.parametrize(("what", "words"), [("load_source", "use-after-poison"), ("load_target", "broken promise")])
-def test_a_kernel_that_leaves_its_tensor_is_noticed(tmp_path: Path, what: str, words: str) -> None:
+@pytest.mark.parametrize("what", ["load_source", "load_target"])
+def test_a_kernel_that_leaves_its_tensor_is_noticed(program: Path, what: str) -> None:
     """Inside the arena, where no sanitizer sees it without our gaps."""
-    program = build_sabotaged(tmp_path, what)
-    done = subprocess.run(
-        [program, CORPUS / "residual-1.tflite"], check=False, capture_output=True, text=True, timeout=60, env=ENV
-    )
+    command, env = [program, CORPUS / "residual-1.tflite"], {**ENV, "SABOTAGE": what}
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60, env=env)
     assert done.returncode != 0
-    assert words in done.stderr
+    assert "use-after-poison" in done.stderr
 
 
 @pytest.mark.timeout(SECONDS + 600)
