@@ -136,13 +136,13 @@ def _build_info_c(build_id: str, compiler: str, flags: str, models: Sequence[Mod
         "const struct model model_table[] = {",
     ]
     for index, model in enumerate(models):
-        kind = {"int8": "MODEL_INPUT_INT8", "uint8": "MODEL_INPUT_UINT8"}[model.wire_input]
+        kind = "MODEL_INPUT_UINT8" if model.wire_input == "uint8" else "MODEL_INPUT_AS_IS"
         size = model.path.stat().st_size
         lines.append(
             f"    {{{_c_string(model.task)}, {_c_string(model.sha256)}, model_data_{index}, {size}u, {kind}}},"
         )
     if not models:
-        lines.append('    {"", "", 0, 0, MODEL_INPUT_INT8}, /* no model could be had */')
+        lines.append('    {"", "", 0, 0, MODEL_INPUT_AS_IS}, /* no model could be had */')
     lines += [
         "};",
         f"const uint32_t model_count = {len(models)};",

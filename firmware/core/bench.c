@@ -10,7 +10,7 @@ void bench_fill(const struct engine *engine, const struct model *model, const st
 {
     uint8_t *tensor = engine_input(engine)->data;
     switch (model->input) {
-    case MODEL_INPUT_INT8:
+    case MODEL_INPUT_AS_IS:
         memcpy(tensor, input->bytes, input->size);
         break;
     case MODEL_INPUT_UINT8:

@@ -21,8 +21,11 @@ static const char *device_objection(const struct device *device)
 {
     const struct engine_tensor *input = engine_input(device->engine);
     const struct engine_tensor *output = engine_output(device->engine);
-    if (input->type != ENGINE_INT8) {
+    if (input->type != ENGINE_INT8 && input->type != ENGINE_FLOAT32) {
         return WIRE_REASON_INPUT_TYPE;
+    }
+    if (input->type != ENGINE_INT8 && device->model->input == MODEL_INPUT_UINT8) {
+        return WIRE_REASON_INPUT_PIXELS;
     }
     if (output->type != ENGINE_INT8 && output->type != ENGINE_FLOAT32) {
         return WIRE_REASON_OUTPUT_TYPE;

@@ -8,8 +8,8 @@
 
 /* How the bytes of `db` become the model's input tensor. */
 enum model_input {
-    MODEL_INPUT_INT8,  /* already quantised: copied */
-    MODEL_INPUT_UINT8, /* pixels: minus 128, then int8 */
+    MODEL_INPUT_AS_IS, /* the tensor's own bytes, already quantised or float32 little-endian: copied */
+    MODEL_INPUT_UINT8, /* pixels, for an int8 tensor: minus 128 */
 };
 
 struct model {
@@ -17,7 +17,7 @@ struct model {
     const char *sha256;     /* of the .tflite file, 64 hex digits */
     const uint8_t *data;    /* the .tflite file, aligned to 16 bytes */
     uint32_t bytes;         /* its size */
-    enum model_input input; /* one byte on the wire per element in both formats */
+    enum model_input input; /* as many bytes on the wire as the tensor has, in both formats */
 };
 
 extern const struct model model_table[]; /* model_count entries; at least one element even when the count is 0 */

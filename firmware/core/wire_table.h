@@ -21,7 +21,8 @@ enum {
 #define WIRE_LINE_END "\r\n"
 #define WIRE_VENDOR "tinyjoule"
 #define WIRE_PROFILE "ULPMark for tinyML Firmware V0.0.1"
-#define WIRE_REASON_INPUT_TYPE "the input is not int8"
+#define WIRE_REASON_INPUT_TYPE "the input is neither int8 nor float32"
+#define WIRE_REASON_INPUT_PIXELS "the input is not int8, and its bytes are pixels"
 #define WIRE_REASON_OUTPUT_TYPE "the output is neither int8 nor float32"
 #define WIRE_REASON_INPUT_LARGE "the input is larger than the buffer for it"
 

@@ -20,6 +20,7 @@ from host.catalog.spec import (
     ModelSpec,
     ModelVariant,
     PackageSpec,
+    WireInput,
     load_dataset,
     load_model,
     load_registry,
@@ -39,7 +40,7 @@ class ModelFile:
     source: str
     path: Path
     sha256: str
-    wire_input: Literal["int8", "uint8"]
+    wire_input: WireInput
     input_bytes: int
     outputs: int
     official: bool = False

@@ -24,7 +24,7 @@ Text = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 Url = Annotated[str, msgspec.Meta(pattern=r"^https?://[^\s]+\Z", max_length=1024)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=1 << 24)]
-WireInput = Literal["int8", "uint8"]
+WireInput = Literal["int8", "uint8", "float32"]
 Metric = Literal["top1", "auc"]
 
 
@@ -129,8 +129,11 @@ def _load(path: Path, kind: type[_Spec]) -> _Spec:
 def load_model(path: Path) -> ModelSpec:
     """Read and check a model.toml."""
     spec = _load(path, ModelSpec)
-    if math.prod(spec.input_shape) != spec.input_bytes:
-        raise SetupError(f"{path}: input_shape {spec.input_shape} has not {spec.input_bytes} elements of one byte.")
+    width = 4 if spec.wire_input == "float32" else 1
+    if math.prod(spec.input_shape) * width != spec.input_bytes:
+        raise SetupError(
+            f"{path}: input_shape {spec.input_shape} of {spec.wire_input} does not take {spec.input_bytes} bytes."
+        )
     return spec
 
 

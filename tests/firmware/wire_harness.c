@@ -23,6 +23,7 @@ static const uint8_t floats[] __attribute__((aligned(16))) = {'o', 4};
 static const uint8_t refused[] __attribute__((aligned(16))) = {'x', 8};
 static const uint8_t large[] __attribute__((aligned(16))) = {'i', INPUT_BYTES + 1};
 static const uint8_t float_in[] __attribute__((aligned(16))) = {'f', 8};
+static const uint8_t odd_in[] __attribute__((aligned(16))) = {'p', 8};
 static const uint8_t odd_out[] __attribute__((aligned(16))) = {'q', 8};
 static const uint8_t many[] __attribute__((aligned(16))) = {'m', 8};
 static const uint8_t slow[] __attribute__((aligned(16))) = {'s', 8};
@@ -33,13 +34,14 @@ static const uint8_t failing[] __attribute__((aligned(16))) = {'r', 8};
 
 const struct model model_table[] = {
 #ifdef FIRST_REFUSED
-    MODEL("bad01", refused, MODEL_INPUT_INT8),
+    MODEL("bad01", refused, MODEL_INPUT_AS_IS),
 #endif
-    MODEL("kws01", plain, MODEL_INPUT_INT8),    MODEL("ic01", pixels, MODEL_INPUT_UINT8),
-    MODEL("float", floats, MODEL_INPUT_INT8),   MODEL("bad01", refused, MODEL_INPUT_INT8),
-    MODEL("large", large, MODEL_INPUT_INT8),    MODEL("floatin", float_in, MODEL_INPUT_INT8),
-    MODEL("oddout", odd_out, MODEL_INPUT_INT8), MODEL("fails", failing, MODEL_INPUT_INT8),
-    MODEL("many", many, MODEL_INPUT_INT8),      MODEL("slow", slow, MODEL_INPUT_INT8),
+    MODEL("kws01", plain, MODEL_INPUT_AS_IS),    MODEL("ic01", pixels, MODEL_INPUT_UINT8),
+    MODEL("float", floats, MODEL_INPUT_AS_IS),   MODEL("bad01", refused, MODEL_INPUT_AS_IS),
+    MODEL("large", large, MODEL_INPUT_AS_IS),    MODEL("floatin", float_in, MODEL_INPUT_AS_IS),
+    MODEL("oddout", odd_out, MODEL_INPUT_AS_IS), MODEL("fails", failing, MODEL_INPUT_AS_IS),
+    MODEL("oddin", odd_in, MODEL_INPUT_AS_IS),   MODEL("floatpx", float_in, MODEL_INPUT_UINT8),
+    MODEL("many", many, MODEL_INPUT_AS_IS),      MODEL("slow", slow, MODEL_INPUT_AS_IS),
 };
 #ifdef NO_MODELS
 const uint32_t model_count = 0;
@@ -98,6 +100,8 @@ int engine_load(struct engine **engine, const void *model, size_t model_bytes, v
         .data = e->out.quantised, .bytes = 4, .type = ENGINE_INT8, .scale = 1.0F / 256.0F, .zero_point = -128};
     if (e->kind == 'f') {
         e->input.type = ENGINE_FLOAT32;
+    } else if (e->kind == 'p') {
+        e->input.type = (enum engine_type)7;
     } else if (e->kind == 'o') {
         e->output.type = ENGINE_FLOAT32;
         e->output.bytes = sizeof e->out.real;

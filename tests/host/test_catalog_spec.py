@@ -114,11 +114,21 @@ def test_a_registry_name_listed_twice_is_refused(tmp_path):
         load_registry(path)
 
 
+def test_floats_take_four_bytes_each(tmp_path):
+    path = write_model(tmp_path)
+    text = path.read_text().replace('wire_input = "uint8"', 'wire_input = "float32"')
+    path.write_text(text)
+    with pytest.raises(SetupError, match="of float32 does not take 12 bytes"):
+        load_model(path)
+    path.write_text(text.replace("input_bytes = 12", "input_bytes = 48"))
+    assert load_model(path).input_bytes == 48
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
         ('task = "toy01"', 'task = "toy02"', "its folder is 'toy01'"),
-        ('wire_input = "uint8"', 'wire_input = "float32"', "wire_input"),
+        ('wire_input = "uint8"', 'wire_input = "int16"', "wire_input"),
         ("input_bytes = 12", 'input_bytes = "12"', "input_bytes"),
         ("input_bytes = 12", "input_bytes = 13", "input_shape"),
         ("outputs = 2", "outputs = 0", "outputs"),
