@@ -6,8 +6,9 @@
  * rare, or too large, to be worth that memory.
  */
 #include "channels.h"
+#include "core.h"
 
-#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
+#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP && !CORE_MVE
 
 enum { QUAD = 4, SQUARE = 3, SQUARE_WORDS = SQUARE * SQUARE * 2 };
 
