@@ -54,6 +54,7 @@ class Baseline(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             tflm_reference=on.reference.get(task),
             tflm_arena_bytes=model.arena_bytes,
             tflm_setup_instructions=model.setup_instructions,
+            tflm_text_bytes=model.text_bytes.cmsis_nn,
         )
 
 

@@ -17,12 +17,16 @@ if TYPE_CHECKING:
 
 NONE = "-"
 TITLE = "EMULATED: executed instructions per MAC (not cycles, not time)"
-OURS, UPSTREAM, LIMIT, AIM = "#1b6ca8", "#9aa5b1", "#c0392b", "#2e8b57"
+OURS, OTHER, UPSTREAM, LIMIT, AIM = "#1b6ca8", "#d9822b", "#9aa5b1", "#c0392b", "#2e8b57"
+
+
+def _is_ours(engine: str) -> bool:
+    return engine.startswith("tflite_c")
 
 
 def verdict(entry: Entry) -> str:
     """How an entry stands against its bars; they are tflite_c's and nobody else's."""
-    if entry.bars.must is None or not entry.engine.startswith("tflite_c"):
+    if entry.bars.must is None or not _is_ours(entry.engine):
         return NONE
     if entry.instructions > entry.bars.must:
         return "MISSED"
@@ -54,13 +58,13 @@ def core_table(entries: Sequence[Entry]) -> Table:
     if estimated:
         table.add_column("ESTIMATED\nM4 cycles", justify="right", no_wrap=True)
     for entry in entries:
-        bars = entry.bars
+        bars, ours = entry.bars, _is_ours(entry.engine)
         table.add_row(
             entry.task,
             *([entry.engine.partition(" ")[0]] if engines else []),
             _number(entry.instructions),
-            _short(bars.must),
-            _short(bars.aim),
+            _short(bars.must if ours else None),
+            _short(bars.aim if ours else None),
             verdict(entry),
             _number(bars.tflm_cmsis_nn),
             NONE if entry.to_tflm is None else f"{entry.to_tflm:.2f}",
@@ -72,6 +76,12 @@ def core_table(entries: Sequence[Entry]) -> Table:
             *([_number(entry.cycles_estimate)] if estimated else []),
         )
     return table
+
+
+def _by_model(entries: Sequence[Entry]) -> list[Entry]:
+    """The engines of a model side by side."""
+    tasks = list(dict.fromkeys(entry.task for entry in entries))
+    return sorted(entries, key=lambda entry: tasks.index(entry.task))
 
 
 def size_line(image: ImageInfo) -> str:
@@ -88,9 +98,8 @@ def size_line(image: ImageInfo) -> str:
 
 def print_bench(bench: EngineBench, console: Console) -> None:
     """Print a table for each board, and below them where everything comes from."""
-    source = bench.baseline
     for board in dict.fromkeys(entry.board.name for entry in bench.entries):
-        entries = [entry for entry in bench.entries if entry.board.name == board]
+        entries = _by_model([entry for entry in bench.entries if entry.board.name == board])
         parts = [
             f"{board} ({entries[0].board.core}), EMULATED: executed instructions, exact; not cycles, not time",
             core_table(entries),
@@ -99,15 +108,23 @@ def print_bench(bench: EngineBench, console: Console) -> None:
         ]
         for part in parts:
             console.print(part, highlight=False, markup=False, soft_wrap=isinstance(part, str))
+    for note in _notes(bench):
+        console.print(note, highlight=False, markup=False, soft_wrap=True)
+
+
+def _notes(bench: EngineBench) -> list[str]:
+    source = bench.baseline
+    text_bytes = {entry.task: entry.bars.tflm_text_bytes for entry in bench.entries}
     notes = [
         f"TFLM's figures: {source['tflm']}, {source['cmsis_nn']}, {source['compiler']}, {source['qemu']}; "
-        "arena and set-up on a Cortex-M4F.",
+        "arena and set-up on a Cortex-M4F. Its programs without the model, there: "
+        + ", ".join(f"{task} {size:,}" for task, size in text_bytes.items())
+        + " bytes.",
         f"Emulator: {bench.emulator}.",
     ]
     if any(entry.cycles_estimate is not None for entry in bench.entries):
         notes.append(f"ESTIMATED cycles: executed instructions by class, times the cycles of {bench.cycles}.")
-    for note in notes:
-        console.print(note, highlight=False, markup=False, soft_wrap=True)
+    return notes
 
 
 def plot(bench: EngineBench) -> bytes:
@@ -130,7 +147,7 @@ def plot(bench: EngineBench) -> bytes:
         title=TITLE,  # as a title of the figure it would lie over the legend
         title_fontproperties={"size": 15, "weight": "bold"},
         loc="outside upper center",
-        ncols=5,
+        ncols=3,
         fontsize=12,
         frameon=False,
     )
@@ -148,7 +165,7 @@ def _panel(panel: Axes, entries: Sequence[Entry]) -> None:
     tasks = list(dict.fromkeys(entry.task for entry in entries))
     series: list[tuple[str, str, dict[str, float]]] = []
     for engine in dict.fromkeys(entry.engine for entry in entries):
-        color = OURS if engine.startswith("tflite_c") else "#d9822b"
+        color = OURS if _is_ours(engine) else OTHER
         series.append((engine, color, {entry.task: entry.per_mac for entry in entries if entry.engine == engine}))
     upstream = {e.task: e.bars.tflm_cmsis_nn / e.macs for e in entries if e.bars.tflm_cmsis_nn is not None}
     if upstream:

@@ -19,7 +19,8 @@ class Bars(_Record, frozen=True):
     """What a figure is held against, null where there is nothing. TFLM's are of the baseline, not of this session.
 
     must, aim: instructions per inference that tflite_c is to stay under. The others are upstream TFLM's: with CMSIS-NN
-    and with reference kernels on the same core; arena and set-up with CMSIS-NN on a Cortex-M4F.
+    and with reference kernels on the same core; arena, set-up and text (the program without the model) with CMSIS-NN
+    on a Cortex-M4F.
     """
 
     must: Positive | None
@@ -28,6 +29,7 @@ class Bars(_Record, frozen=True):
     tflm_reference: Positive | None
     tflm_arena_bytes: Positive
     tflm_setup_instructions: Positive | None
+    tflm_text_bytes: Positive
 
 
 class Entry(_Record, frozen=True):
