@@ -60,7 +60,8 @@ constexpr char HALT[] = "HALTED"; /* what upstream says before it loops for ever
     std::longjmp(guarded->back, 1); /* upstream has no destructors that would have to run */
 }
 
-/* Upstream's own, but for this: memory that is not there ends the load. Not every caller in upstream checks. */
+/* Upstream's own, but for this: memory that is not there ends the load. Not every caller in upstream checks, and
+ * upstream itself lets a lasting piece grow down over temporary ones. */
 class Allocator : public tflite::SingleArenaBufferAllocator
 {
   public:
@@ -68,30 +69,62 @@ class Allocator : public tflite::SingleArenaBufferAllocator
 
     uint8_t *AllocatePersistentBuffer(size_t bytes, size_t alignment) override
     {
-        return given(SingleArenaBufferAllocator::AllocatePersistentBuffer(bytes, alignment), bytes, alignment);
+        const size_t left = GetAvailableMemory(1);
+        const size_t used = GetPersistentUsedBytes();
+        uint8_t *const memory = SingleArenaBufferAllocator::AllocatePersistentBuffer(bytes, alignment);
+        return given(GetPersistentUsedBytes() - used <= left ? memory : nullptr, bytes, left);
     }
 
     uint8_t *AllocateTemp(size_t bytes, size_t alignment) override
     {
-        return given(SingleArenaBufferAllocator::AllocateTemp(bytes, alignment), bytes, alignment);
+        return given(SingleArenaBufferAllocator::AllocateTemp(bytes, alignment), bytes, GetAvailableMemory(alignment));
     }
 
     TfLiteStatus ResizeBuffer(uint8_t *buffer, size_t bytes, size_t alignment) override
     {
+        const size_t left = GetAvailableMemory(alignment);
         const TfLiteStatus status = SingleArenaBufferAllocator::ResizeBuffer(buffer, bytes, alignment);
-        (void)given(status == kTfLiteOk ? buffer : nullptr, bytes, alignment);
+        (void)given(status == kTfLiteOk ? buffer : nullptr, bytes, left);
         return status;
     }
 
   private:
-    uint8_t *given(uint8_t *memory, size_t bytes, size_t alignment)
+    static uint8_t *given(uint8_t *memory, size_t bytes, size_t left)
     {
         if (memory == nullptr && guarded != nullptr) {
             (void)refuse(&guarded->error, ENGINE_E_ARENA, "arena: %u bytes more wanted, %u left",
-                         static_cast<unsigned>(bytes), static_cast<unsigned>(GetAvailableMemory(alignment)));
+                         static_cast<unsigned>(bytes), static_cast<unsigned>(left));
             give_up(ENGINE_E_ARENA);
         }
         return memory;
+    }
+
+    TF_LITE_REMOVE_VIRTUAL_DELETE
+};
+
+/* Upstream's own; what it has no room to plan is a matter of the arena, too. */
+class Planner : public tflite::GreedyMemoryPlanner
+{
+  public:
+    TfLiteStatus AddBuffer(int bytes, int first, int last) override
+    {
+        return added(GreedyMemoryPlanner::AddBuffer(bytes, first, last));
+    }
+
+    TfLiteStatus AddBuffer(int bytes, int first, int last, int offset) override
+    {
+        return added(GreedyMemoryPlanner::AddBuffer(bytes, first, last, offset));
+    }
+
+  private:
+    TfLiteStatus added(TfLiteStatus status)
+    {
+        if (status != kTfLiteOk && guarded != nullptr) {
+            (void)refuse(&guarded->error, ENGINE_E_ARENA, "arena: no room to plan more than %d tensors",
+                         GetBufferCount());
+            give_up(ENGINE_E_ARENA);
+        }
+        return status;
     }
 
     TF_LITE_REMOVE_VIRTUAL_DELETE
@@ -184,7 +217,7 @@ struct engine {
 
     Operators operators;
     Allocator allocator;
-    tflite::GreedyMemoryPlanner planner;
+    Planner planner;
     tflite::MicroAllocator *upstream;
     Interpreter interpreter;
     engine_tensor input{}, output{}; /* input.data is the copy in front of upstream's tensor */
