@@ -39,6 +39,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--profile", action="store_true", help="also tell what each operator of the model costs (performance mode)"
     )
     add_engine_arguments(parser)
+    parser.add_argument(
+        "--micro",
+        nargs="?",
+        const="all",
+        metavar="OPERATOR",
+        help="single operators over a sweep of shapes instead of tasks: one, e.g. conv_2d, or all",
+    )
+    parser.add_argument(
+        "--flash", action="store_true", help="with --micro: load the operators into the board at --port"
+    )
     parser.add_argument("--inputs", type=_positive, metavar="N", help="use only the first N inputs")
     parser.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="parent of the result folder")
     parser.add_argument("--json", action="store_true", help="print result.json on stdout instead of the table")
@@ -46,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the session, print the table, return 1 if a run is not valid."""
+    from host.cli._micro import run_micro_bench
     from host.errors import UsageError
     from host.report.profile import print_profile
     from host.report.progress import Reporter
@@ -53,6 +64,10 @@ def run(args: argparse.Namespace) -> int:
     from host.results import schema
     from host.runner.session import Plan, run_session
 
+    if args.micro is not None:
+        return run_micro_bench(args)
+    if args.flash:
+        raise UsageError("--flash is for --micro; `host flash BOARD` loads the tasks.")
     if args.mode == "energy":
         raise UsageError("energy arrives later, with the power monitors: use --mode performance or accuracy.")
     if args.profile and args.mode != "performance":
