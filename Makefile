@@ -9,7 +9,7 @@ export PLATFORMIO_SETTING_ENABLE_TELEMETRY = no
 export PLATFORMIO_DISABLE_UPGRADE_CHECK = true
 
 BIN = .venv/bin
-C_SOURCES = $(shell git ls-files --cached --others --exclude-standard 'firmware/*.[ch]' 'host/*.[ch]' 'tests/*.[ch]')
+C_SOURCES = $(shell git ls-files --cached --others --exclude-standard 'firmware/*.[ch]' 'firmware/*.cc' 'host/*.[ch]' 'tests/*.[ch]')
 
 help:
 	@echo "make bench      set up, then measure every task on an emulated Cortex-M4"
