@@ -62,12 +62,13 @@ def test_equal_models(tmp_path: Path, board: str) -> None:
     paths = [
         write(tmp_path, "residual.tflite", RESIDUAL),
         write(tmp_path, "units.tflite", modelgen.build(modelgen.fully_connected(70, 9, seed=5))),
+        write(tmp_path, "floats.tflite", modelgen.build(modelgen.computed_reshape((1, 4, 3, 2)))),
     ]
     found = run(VerifyPlan(models=tuple(paths), board=board, count=3, seed=7))
-    assert [check.outcome for check in found.models] == ["equal", "equal"], list(map(verdict, found.models))
+    assert [check.outcome for check in found.models] == ["equal"] * 3, list(map(verdict, found.models))
     assert found.models[0].compared == ["before saturation", "output"]
     assert found.models[1].compared == ["output"]
-    assert [check.inputs for check in found.models] == [3, 3]
+    assert [check.inputs for check in found.models] == [3, 3, 3]
     assert found.models[0].arena_bytes > 0
     assert (found.provenance, found.board.name, found.seed) == ("emulated", board, 7)
     assert found.oracle.startswith("tflite-micro 0.")
@@ -103,7 +104,7 @@ def test_models_that_cannot_run_say_why(tmp_path: Path) -> None:
         "cut": (RESIDUAL[: len(RESIDUAL) // 2], "refused", ""),
         "unknown": (modelgen.build(Model(four, (Operator("TOPK_V2", (0,), (1,)),))), "refused", "operator 0 TOPK_V2"),
         "wide": (
-            modelgen.build(modelgen.fully_connected(40000, 1)),
+            modelgen.build(modelgen.fully_connected(140000, 1)),
             "refused",
             "the input is larger than the buffer for it",
         ),
