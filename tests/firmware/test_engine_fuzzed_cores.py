@@ -1,5 +1,5 @@
 """What the fuzzer has found, on every kind of core: its own kernels, in assembly too, stay within their tensors, and
-give the same output wherever the tensors lie and whatever was in memory before.
+give this machine's output wherever the tensors lie and whatever was in memory before.
 
 There is no sanitizer there. The fuzz target puts gaps between the tensors and paints all that an operator may not write
 to; see tests/fuzz/README.md.
@@ -32,8 +32,20 @@ def build(folder: Path, core: Core, *options: str) -> Path:
     return program
 
 
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """What this machine says about each model, with the plain C kernels."""
+    program = tmp_path_factory.mktemp("here") / "replay"
+    sources = [*sorted(ENGINE.rglob("*.c")), *OWN]
+    command = ["gcc", "-std=c99", "-O1", "-DREDZONE_PAINTED", "-Wl,--wrap=plan_place,--wrap=load_in_place"]
+    subprocess.run([*command, f"-I{FIRMWARE}", "-o", program, *sources], check=True)
+    names = [str(path.relative_to(PROJECT_DIR)) for path in MODELS]
+    done = subprocess.run([program, *names], check=True, cwd=PROJECT_DIR, capture_output=True, text=True)
+    return done.stdout.splitlines()
+
+
 def replay(core: Core, program: Path, models: list[Path], folder: Path) -> subprocess.CompletedProcess[str]:
-    """The output's lines are "STATUS FILE"; what goes wrong is on stderr."""
+    """The output's lines are "STATUS HASH FILE", of all outputs; what goes wrong is on stderr."""
     names, said = folder / "models.txt", folder / "said.txt"
     names.write_text("".join(f"{path.relative_to(PROJECT_DIR)}\n" for path in models), encoding="ascii")
     said.write_text("", encoding="ascii")
@@ -51,12 +63,15 @@ def replay(core: Core, program: Path, models: list[Path], folder: Path) -> subpr
 
 
 @pytest.mark.parametrize("core", CORES.values(), ids=str)
-def test_corpus(core: Core, tmp_path: Path) -> None:
+def test_corpus(core: Core, here: list[str], tmp_path: Path) -> None:
     done = replay(core, build(tmp_path, core), MODELS, tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
     lines = done.stdout.splitlines()
     assert len(lines) == len(MODELS)
-    assert {line.split()[0] for line in lines} >= {"0", "-2", "-3", "-4"}
+    # An arena may be too small on one machine only, whose records are larger.
+    pairs = [pair for pair in zip(here, lines, strict=True) if not any(line.startswith("-4 ") for line in pair)]
+    assert [line for line, _ in pairs] == [line for _, line in pairs]
+    assert len({line.split()[1] for line in lines}) > 100, "so many models give an output, each its own"
 
 
 def test_a_kernel_that_leaves_its_tensor_is_noticed(tmp_path: Path) -> None:

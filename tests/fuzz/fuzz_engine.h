@@ -6,8 +6,8 @@
 #include <stdint.h>
 
 /* Everything that can be asked of one model; aborts, or a sanitizer does, when something is wrong. Returns what
- * engine_load() said in a roomy arena. */
-int fuzz_one(const uint8_t *bytes, size_t count);
+ * engine_load() said in a roomy arena, and a hash of all outputs, 0 if the model was not run. */
+int fuzz_one(const uint8_t *bytes, size_t count, uint64_t *outputs_hash);
 
 /* What libFuzzer calls. */
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count);

@@ -2,6 +2,7 @@
 /* The fuzz target without a fuzzer: every file named on the command line once, or with `@LIST OUTPUT` every file that
  * is named in LIST, one a line, as an emulated core wants it. Prints "STATUS FILE" for each, before that the file's
  * name on stderr, so that whoever dies is named. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +14,9 @@ static int replay(const char *name)
     enum { LARGEST_FILE = 1 << 18 };
     FILE *file = fopen(name, "rb");
     uint8_t *bytes = malloc(LARGEST_FILE);
+    uint64_t outputs_hash;
     size_t count;
+    int status;
 
     if (file == NULL || bytes == NULL) {
         fprintf(stderr, "replay: cannot read %s\n", name);
@@ -22,7 +25,8 @@ static int replay(const char *name)
     count = fread(bytes, 1, LARGEST_FILE, file);
     fclose(file);
     fprintf(stderr, "%s\n", name);
-    printf("%d %s\n", fuzz_one(bytes, count), name);
+    status = fuzz_one(bytes, count, &outputs_hash);
+    printf("%d %08" PRIx32 "%08" PRIx32 " %s\n", status, (uint32_t)(outputs_hash >> 32), (uint32_t)outputs_hash, name);
     free(bytes);
     return 0;
 }

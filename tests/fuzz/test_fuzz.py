@@ -27,8 +27,8 @@ def replay(program: Path, files: list[Path]) -> dict[Path, int]:
     """What engine_load() says about each file; a failed test with the sanitizer's words if something is wrong."""
     done = subprocess.run([program, *files], check=False, capture_output=True, text=True, timeout=500, env=ENV)
     assert done.returncode == 0, f"tests/fuzz/README.md tells how to go on:\n{done.stderr[-6000:]}"
-    lines = (line.split(" ", 1) for line in done.stdout.splitlines())
-    return {Path(name): int(status) for status, name in lines}
+    lines = (line.split(" ", 2) for line in done.stdout.splitlines())
+    return {Path(name): int(status) for status, _, name in lines}
 
 
 @pytest.fixture(scope="module")
