@@ -67,6 +67,17 @@ static int prepare_operators(struct load *load)
     return ENGINE_OK;
 }
 
+/* Let the graph remember what it reads at the end of the arena, while nothing else is there. */
+static void use_cache(struct load *load, uint64_t used)
+{
+    const uint64_t bytes = graph_cache_bytes(&load->graph);
+
+    if (used + bytes + sizeof(void *) <= load->capacity) {
+        load->cache = (load->capacity - bytes) & ~(uint64_t)(sizeof(void *) - 1);
+        graph_use_cache(&load->graph, (struct graph_cache *)(void *)(load->arena + load->cache));
+    }
+}
+
 static int plan_tensors(struct load *load)
 {
     uint64_t plan_bytes = plan_entries(&load->graph) * (uint64_t)sizeof(struct plan_entry);
@@ -77,6 +88,7 @@ static int plan_tensors(struct load *load)
         return fault(load->graph.error, ENGINE_E_ARENA, "arena: %u bytes, at least %u needed", (uint32_t)load->capacity,
                      (uint32_t)(load->tensors + plan_bytes));
     }
+    use_cache(load, load->tensors + plan_bytes);
     status = plan_live(&load->plan, &load->graph, (struct plan_entry *)(void *)(load->arena + load->tensors));
     if (status == ENGINE_OK) {
         status = prepare_operators(load);
@@ -193,7 +205,8 @@ const char *engine_name(void)
 
 int load_refuse(struct load *load, enum engine_status status, const char *what)
 {
-    return fault(load->graph.error, status, "operator %u %s: %s", load->operation.index, load->operation.name, what);
+    return fault(load->graph.error, status, "operator %u %s: %s", load->operation.index,
+                 graph_operator_name(load->operation.code), what);
 }
 
 bool load_has_input(const struct load *load, uint32_t slot)
@@ -206,7 +219,7 @@ int load_input(struct load *load, uint32_t slot, const char *what, struct tensor
 {
     if (!load_has_input(load, slot)) {
         return fault(load->graph.error, ENGINE_E_MODEL, "operator %u %s: no %s", load->operation.index,
-                     load->operation.name, what);
+                     graph_operator_name(load->operation.code), what);
     }
     return graph_tensor(&load->graph, (uint32_t)reader_item_i32(&load->graph.reader, &load->operation.inputs, slot),
                         tensor);
@@ -245,6 +258,9 @@ void *load_reserve(struct load *load, uint64_t bytes)
         return NULL;
     }
     load->used += round_up(bytes);
+    if (load->used > load->cache) {
+        load->graph.cache = NULL; /* the room is needed */
+    }
     return load->used <= load->capacity ? load->arena + at : NULL;
 }
 

@@ -212,7 +212,7 @@ static int read_quantization(struct graph *graph, const struct reader_table *tab
     return ENGINE_OK;
 }
 
-int graph_tensor(struct graph *graph, uint32_t index, struct tensor *tensor)
+static int read_tensor(struct graph *graph, uint32_t index, struct tensor *tensor)
 {
     struct reader *reader = &graph->reader;
     struct reader_table table;
@@ -240,6 +240,49 @@ int graph_tensor(struct graph *graph, uint32_t index, struct tensor *tensor)
     return status;
 }
 
+size_t graph_cache_bytes(const struct graph *graph)
+{
+    return sizeof(struct graph_cache) + graph->tensors.count * sizeof(struct tensor) +
+           graph->operators.count * sizeof(struct operation);
+}
+
+void graph_use_cache(struct graph *graph, struct graph_cache *cache)
+{
+    graph->cache = cache;
+    cache->tensors = (struct tensor *)(void *)(cache + 1);
+    cache->operations = (struct operation *)(void *)(cache->tensors + graph->tensors.count);
+    for (uint32_t i = 0; i < graph->tensors.count; i++) {
+        cache->tensors[i].index = UINT32_MAX; /* not known yet */
+    }
+    for (uint32_t i = 0; i < graph->operators.count; i++) {
+        cache->operations[i].index = UINT32_MAX;
+    }
+}
+
+/* In two halves, each so short that it is no call. */
+static void copy_tensor(struct tensor *to, const struct tensor *from)
+{
+    enum { HALF = sizeof(struct tensor) / 8 * 4 };
+
+    memcpy(to, from, HALF);
+    memcpy((uint8_t *)to + HALF, (const uint8_t *)from + HALF, sizeof *to - HALF);
+}
+
+int graph_tensor(struct graph *graph, uint32_t index, struct tensor *tensor)
+{
+    int status;
+
+    if (graph->cache != NULL && index < graph->tensors.count && graph->cache->tensors[index].index == index) {
+        copy_tensor(tensor, &graph->cache->tensors[index]);
+        return ENGINE_OK;
+    }
+    status = read_tensor(graph, index, tensor);
+    if (status == ENGINE_OK && graph->cache != NULL) {
+        copy_tensor(&graph->cache->tensors[index], tensor);
+    }
+    return status;
+}
+
 static int read_code(struct graph *graph, const struct reader_table *table, struct operation *operation)
 {
     struct reader *reader = &graph->reader;
@@ -257,11 +300,10 @@ static int read_code(struct graph *graph, const struct reader_table *table, stru
     if (operation->code < old) {
         operation->code = old;
     }
-    operation->name = graph_operator_name(operation->code);
     return ENGINE_OK;
 }
 
-int graph_operation(struct graph *graph, uint32_t index, struct operation *operation)
+static int read_operation(struct graph *graph, uint32_t index, struct operation *operation)
 {
     struct reader *reader = &graph->reader;
     struct reader_table table = reader_item_table(reader, &graph->operators, index);
@@ -281,7 +323,22 @@ int graph_operation(struct graph *graph, uint32_t index, struct operation *opera
     }
     if (operation->inputs.count > GRAPH_MAX_OPERANDS) {
         return fault(graph->error, ENGINE_E_UNSUPPORTED, "operator %u %s: %u inputs, at most %u", index,
-                     operation->name, operation->inputs.count, (uint32_t)GRAPH_MAX_OPERANDS);
+                     graph_operator_name(operation->code), operation->inputs.count, (uint32_t)GRAPH_MAX_OPERANDS);
     }
     return ENGINE_OK;
+}
+
+int graph_operation(struct graph *graph, uint32_t index, struct operation *operation)
+{
+    int status;
+
+    if (graph->cache != NULL && graph->cache->operations[index].index == index) {
+        *operation = graph->cache->operations[index];
+        return ENGINE_OK;
+    }
+    status = read_operation(graph, index, operation);
+    if (status == ENGINE_OK && graph->cache != NULL) {
+        graph->cache->operations[index] = *operation;
+    }
+    return status;
 }

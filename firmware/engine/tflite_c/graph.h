@@ -13,7 +13,8 @@ struct graph {
     struct reader reader;
     struct engine_error *error;
     struct reader_vector codes, buffers, tensors, operators;
-    uint32_t input, output; /* tensor numbers */
+    uint32_t input, output;    /* tensor numbers */
+    struct graph_cache *cache; /* NULL: none */
 };
 
 struct tensor {
@@ -32,8 +33,7 @@ struct tensor {
 
 struct operation {
     uint32_t index;
-    int32_t code;                         /* BUILTIN_... */
-    const char *name;                     /* "CONV_2D" */
+    int32_t code;                         /* BUILTIN_...; graph_operator_name() for a text */
     struct reader_vector inputs, outputs; /* tensor numbers, int32, not yet checked; few */
     uint8_t options_type;
     struct reader_table options;
@@ -42,6 +42,16 @@ struct operation {
 /* Returns 0, or a negative status with graph->error written. The model must be aligned to ENGINE_ALIGN_BYTES. */
 int graph_open(struct graph *graph, const void *model, size_t model_bytes, struct engine_error *error);
 int graph_tensor(struct graph *graph, uint32_t index, struct tensor *tensor);
+
+/* What has been read before: loading asks for everything several times. */
+struct graph_cache {
+    struct tensor *tensors;
+    struct operation *operations;
+};
+
+/* The memory behind a struct graph_cache, in bytes, and the cache made in it. It is used until graph->cache is NULL. */
+size_t graph_cache_bytes(const struct graph *graph);
+void graph_use_cache(struct graph *graph, struct graph_cache *cache);
 int graph_operation(struct graph *graph, uint32_t index, struct operation *operation);
 
 /* "CONV_2D", "INT8"; a name even for values that the schema does not have. */

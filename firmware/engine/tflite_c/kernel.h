@@ -6,7 +6,8 @@
  * prepare() is called twice for each operator. The first time, before tensors have addresses, it tells what it needs:
  * scratch memory, or to work in place. The second time it is given that, and keeps a record of what run() needs. It
  * makes the same calls both times and need not know which time it is: what has no address yet is NULL, or somewhere
- * harmless that must not be written to.
+ * harmless that must not be written to. It may return as soon as it has told its needs: load->placed says which time it
+ * is, and the second time checks everything.
  */
 #ifndef TJ_TFLITE_KERNEL_H
 #define TJ_TFLITE_KERNEL_H
@@ -46,6 +47,7 @@ struct load {
     bool placed;      /* tensors have addresses: prepare() is called for the second time */
     uint64_t used;    /* may exceed capacity: then nothing more is written, only counted, to say how much is needed */
     uint64_t tensors; /* offset of the tensor area */
+    uint64_t cache;   /* offset of graph.cache; 0 if there never was one */
     uint64_t first;   /* offset of the first step, 0 before there is one */
     uint64_t last;    /* offset of the last step kept */
     uint32_t steps;

@@ -44,8 +44,8 @@ static int list_tensor(struct graph *graph, const struct operation *operation, c
         return ENGINE_OK;
     }
     if (index < 0 || (uint32_t)index >= graph->tensors.count) {
-        return fault(graph->error, ENGINE_E_MODEL, "operator %u %s: no tensor %u", operation->index, operation->name,
-                     (uint32_t)index);
+        return fault(graph->error, ENGINE_E_MODEL, "operator %u %s: no tensor %u", operation->index,
+                     graph_operator_name(operation->code), (uint32_t)index);
     }
     return graph_tensor(graph, (uint32_t)index, tensor);
 }
@@ -53,21 +53,23 @@ static int list_tensor(struct graph *graph, const struct operation *operation, c
 static int use_inputs(struct plan *plan, struct graph *graph, const struct operation *operation, uint16_t step)
 {
     for (uint32_t i = 0; i < operation->inputs.count; i++) {
+        const uint32_t index = (uint32_t)reader_item_i32(&graph->reader, &operation->inputs, i);
         struct tensor tensor;
         bool there;
-        int status = list_tensor(graph, operation, &operation->inputs, i, &tensor, &there);
+        int status;
 
+        if (index < graph->tensors.count && plan->entries[index].bytes != 0) { /* computed by an operator before */
+            plan->entries[plan_root(plan, index)].last = step;
+            continue;
+        }
+        status = list_tensor(graph, operation, &operation->inputs, i, &tensor, &there);
+        if (status == ENGINE_OK && there && tensor.constant == NULL) {
+            status = fault(graph->error, ENGINE_E_MODEL, "operator %u %s: tensor %u is used before it is computed",
+                           operation->index, graph_operator_name(operation->code), tensor.index);
+        }
         if (status != ENGINE_OK) {
             return status;
         }
-        if (!there || tensor.constant != NULL) {
-            continue;
-        }
-        if (plan->entries[tensor.index].bytes == 0) {
-            return fault(graph->error, ENGINE_E_MODEL, "operator %u %s: tensor %u is used before it is computed",
-                         operation->index, operation->name, tensor.index);
-        }
-        plan->entries[plan_root(plan, tensor.index)].last = step;
     }
     return ENGINE_OK;
 }
@@ -79,11 +81,11 @@ static int share(struct plan *plan, struct graph *graph, const struct operation 
 
     if (input < 0 || plan->entries[input].bytes == 0) {
         return fault(graph->error, ENGINE_E_UNSUPPORTED, "operator %u %s: its input is a constant or missing",
-                     operation->index, operation->name);
+                     operation->index, graph_operator_name(operation->code));
     }
     if (plan->entries[input].bytes != plan->entries[output].bytes) {
         return fault(graph->error, ENGINE_E_MODEL, "operator %u %s: input and output differ in size", operation->index,
-                     operation->name);
+                     graph_operator_name(operation->code));
     }
     plan->entries[output].root = (uint16_t)plan_root(plan, (uint32_t)input);
     return ENGINE_OK;
@@ -101,7 +103,7 @@ static int make_outputs(struct plan *plan, struct graph *graph, const struct ope
     }
     if (status == ENGINE_OK && !there) {
         status = fault(graph->error, ENGINE_E_UNSUPPORTED, "operator %u %s: %u outputs, want 1", operation->index,
-                       operation->name, operation->outputs.count);
+                       graph_operator_name(operation->code), operation->outputs.count);
     }
     if (status == ENGINE_OK) {
         status = size_entry(plan, graph, &tensor, step);
@@ -131,7 +133,8 @@ static int find_lives(struct plan *plan, struct graph *graph)
         }
         kernel = kernel_find(operation.code);
         if (kernel == NULL) {
-            return fault(graph->error, ENGINE_E_UNSUPPORTED, "operator %u %s: not supported", i, operation.name);
+            return fault(graph->error, ENGINE_E_UNSUPPORTED, "operator %u %s: not supported", i,
+                         graph_operator_name(operation.code));
         }
         status = use_inputs(plan, graph, &operation, (uint16_t)(i + 1));
         if (status == ENGINE_OK) {

@@ -3,16 +3,25 @@
 
 #include <string.h>
 
-static uint16_t get_u16(const struct reader *reader, uint32_t at)
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "a flatbuffer is little-endian, and so has the core to be"
+#endif
+
+/* memcpy(): wherever it lies; one load on cores that can do that. */
+static inline uint16_t get_u16(const struct reader *reader, uint32_t at)
 {
-    const uint8_t *b = reader->bytes + at;
-    return (uint16_t)(b[0] | (b[1] << 8));
+    uint16_t value;
+
+    memcpy(&value, reader->bytes + at, sizeof value);
+    return value;
 }
 
-static uint32_t get_u32(const struct reader *reader, uint32_t at)
+static inline uint32_t get_u32(const struct reader *reader, uint32_t at)
 {
-    const uint8_t *b = reader->bytes + at;
-    return b[0] | ((uint32_t)b[1] << 8) | ((uint32_t)b[2] << 16) | ((uint32_t)b[3] << 24);
+    uint32_t value;
+
+    memcpy(&value, reader->bytes + at, sizeof value);
+    return value;
 }
 
 static float get_f32(const struct reader *reader, uint32_t at)
@@ -25,7 +34,7 @@ static float get_f32(const struct reader *reader, uint32_t at)
 }
 
 /* True if `bytes` bytes at `at` lie within the buffer; otherwise the file is damaged. */
-static bool within(struct reader *reader, uint64_t at, uint64_t bytes)
+static inline bool within(struct reader *reader, uint32_t at, uint32_t bytes)
 {
     if (reader->damaged || at > reader->size || bytes > reader->size - at) {
         reader->damaged = true;
@@ -34,29 +43,37 @@ static bool within(struct reader *reader, uint64_t at, uint64_t bytes)
     return true;
 }
 
-static struct reader_table open_table(struct reader *reader, uint64_t at)
+/* The place that the offset at `at` leads to; beyond 4 GB it is the end of the address space, which no file holds. */
+static inline uint32_t follow(const struct reader *reader, uint32_t at)
+{
+    uint32_t to = at + get_u32(reader, at);
+
+    return to >= at ? to : UINT32_MAX;
+}
+
+static struct reader_table open_table(struct reader *reader, uint32_t at)
 {
     struct reader_table table = {0, 0, 0, 0};
-    int64_t vtable;
+    uint32_t vtable;
     uint16_t vtable_bytes;
     uint16_t table_bytes;
 
     if (!within(reader, at, 4)) {
         return table;
     }
-    vtable = (int64_t)at - (int32_t)get_u32(reader, (uint32_t)at);
-    if (vtable < 0 || !within(reader, (uint64_t)vtable, 4)) {
-        reader->damaged = true;
+    /* Signed, and counted backwards. What wraps around ends outside: the buffer is smaller than 2 GB. */
+    vtable = at - get_u32(reader, at);
+    if (!within(reader, vtable, 4)) {
         return table;
     }
-    vtable_bytes = get_u16(reader, (uint32_t)vtable);
-    table_bytes = get_u16(reader, (uint32_t)vtable + 2);
+    vtable_bytes = get_u16(reader, vtable);
+    table_bytes = get_u16(reader, vtable + 2);
     if (vtable_bytes < 4 || vtable_bytes % 2 != 0 || table_bytes < 4) {
         reader->damaged = true;
     }
-    if (within(reader, (uint64_t)vtable, vtable_bytes) && within(reader, at, table_bytes)) {
-        table.at = (uint32_t)at;
-        table.vtable = (uint32_t)vtable;
+    if (within(reader, vtable, vtable_bytes) && within(reader, at, table_bytes)) {
+        table.at = at;
+        table.vtable = vtable;
         table.vtable_bytes = vtable_bytes;
         table.table_bytes = table_bytes;
     }
@@ -94,7 +111,7 @@ struct reader_table reader_root(struct reader *reader)
 {
     static const struct reader_table none = {0, 0, 0, 0};
 
-    return within(reader, 0, 4) ? open_table(reader, get_u32(reader, 0)) : none;
+    return within(reader, 0, 4) ? open_table(reader, follow(reader, 0)) : none;
 }
 
 bool reader_has(struct reader *reader, const struct reader_table *table, unsigned field)
@@ -128,7 +145,7 @@ struct reader_table reader_child(struct reader *reader, const struct reader_tabl
     static const struct reader_table none = {0, 0, 0, 0};
     uint32_t at = find(reader, table, field, 4);
 
-    return at != 0 ? open_table(reader, (uint64_t)at + get_u32(reader, at)) : none;
+    return at != 0 ? open_table(reader, follow(reader, at)) : none;
 }
 
 struct reader_vector reader_list(struct reader *reader, const struct reader_table *table, unsigned field,
@@ -136,20 +153,21 @@ struct reader_vector reader_list(struct reader *reader, const struct reader_tabl
 {
     struct reader_vector list = {0, 0};
     uint32_t at = find(reader, table, field, 4);
-    uint64_t start;
-    uint32_t count;
+    uint32_t start;
+    uint64_t bytes;
 
     if (at == 0) {
         return list;
     }
-    start = (uint64_t)at + get_u32(reader, at);
+    start = follow(reader, at);
     if (!within(reader, start, 4)) {
         return list;
     }
-    count = get_u32(reader, (uint32_t)start);
-    if (within(reader, start + 4, (uint64_t)count * element_bytes)) {
-        list.at = (uint32_t)start + 4;
-        list.count = count;
+    list.count = get_u32(reader, start);
+    list.at = start + 4;
+    bytes = (uint64_t)list.count * element_bytes;
+    if (!within(reader, list.at, bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)bytes)) {
+        list.at = list.count = 0;
     }
     return list;
 }
@@ -177,5 +195,5 @@ struct reader_table reader_item_table(struct reader *reader, const struct reader
     static const struct reader_table none = {0, 0, 0, 0};
     uint32_t at = list->at + 4 * index;
 
-    return reader->damaged ? none : open_table(reader, (uint64_t)at + get_u32(reader, at));
+    return reader->damaged ? none : open_table(reader, follow(reader, at));
 }

@@ -25,6 +25,10 @@ struct channels_row {
 /* While loading: whether this core can do it quickly. */
 bool channels_fit(const struct window *conv);
 
+/* Whether positions at the edge are so much slower than others that padded copies of the rows are worth their memory:
+ * then every tap is inside. */
+bool channels_want_padding(const struct window *conv);
+
 /* Aligned to 4 bytes; may be 0. */
 uint32_t channels_scratch_bytes(const struct window *conv);
 

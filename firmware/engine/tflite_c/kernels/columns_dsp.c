@@ -9,6 +9,8 @@
 
 #if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP && !(defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 1))
 
+#include "dsp.h"
+
 enum { GROUP = 4, GROUP_WORDS = 2 };
 
 static uint32_t groups_of(uint32_t depth)
@@ -21,43 +23,19 @@ uint32_t columns_bytes(uint32_t depth, uint32_t lanes)
     return groups_of(depth) * lanes * GROUP_WORDS * (uint32_t)sizeof(uint32_t);
 }
 
-static inline uint32_t widen_even(uint32_t offsets, uint32_t bytes)
-{
-    uint32_t pair;
-
-    __asm("sxtab16 %0, %1, %2" : "=r"(pair) : "r"(offsets), "r"(bytes));
-    return pair;
-}
-
-static inline uint32_t widen_odd(uint32_t offsets, uint32_t bytes)
-{
-    uint32_t pair;
-
-    __asm("sxtab16 %0, %1, %2, ror #8" : "=r"(pair) : "r"(offsets), "r"(bytes));
-    return pair;
-}
-
-static inline uint32_t load_word(const int8_t *bytes)
-{
-    uint32_t word;
-
-    __asm("ldr %0, %1" : "=r"(word) : "m"(*(const int8_t (*)[4])bytes));
-    return word;
-}
-
 void columns_put(const struct columns_filters *filters, void *columns, uint32_t lanes, uint32_t lane, uint32_t at,
                  const int8_t *inputs, uint32_t count)
 {
-    const uint32_t offsets = (uint32_t)(-filters->zero_point & 0xffff) * 0x10001u;
+    const uint32_t offsets = dsp_offsets(filters->zero_point);
     const uint32_t step = lanes * GROUP_WORDS;
     uint32_t *to = (uint32_t *)columns + (at / GROUP * lanes + lane) * GROUP_WORDS;
 
     for (; count >= GROUP; count -= GROUP) {
-        uint32_t bytes = load_word(inputs);
+        uint32_t bytes = dsp_load(inputs);
 
         inputs += GROUP;
-        to[0] = widen_even(offsets, bytes);
-        to[1] = widen_odd(offsets, bytes);
+        to[0] = dsp_widen_even(offsets, bytes);
+        to[1] = dsp_widen_odd(offsets, bytes);
         to += step;
     }
     if (count != 0) {
@@ -100,24 +78,25 @@ void columns_pad(const struct columns_filters *filters, void *columns, uint32_t 
     "smlad %[d], %[v], r6, %[d]\n\t"                                                                                   \
     "smlad %[d], %[w], r8, %[d]\n\t"
 
-static inline void multiply_four(const int8_t *weights, const uint32_t *columns, uint32_t groups, int32_t *a,
-                                 int32_t *b, int32_t *c, int32_t *d)
-{
-    uint32_t w, v;
-
-    __asm volatile("lsrs %[groups], %[groups], #1\n\t"
-                   "bcc 1f\n\t" DOT_GROUP "1:\n\t"
-                   "lsrs %[groups], %[groups], #1\n\t"
-                   "bcc 2f\n\t" DOT_GROUP DOT_GROUP "2:\n\t"
-                   "beq 4f\n\t"
-                   "3:\n\t" DOT_GROUP DOT_GROUP DOT_GROUP DOT_GROUP "subs %[groups], %[groups], #1\n\t"
-                   "bne 3b\n\t"
-                   "4:\n\t"
-                   : [a] "+r"(*a), [b] "+r"(*b), [c] "+r"(*c), [d] "+r"(*d), [w] "=&r"(w), [v] "=&r"(v),
-                     [weights] "+r"(weights), [columns] "+r"(columns), [groups] "+r"(groups)
-                   :
-                   : "r4", "r5", "r6", "r8", "cc", "memory");
-}
+/* a to d: the sums; weights_ is moved behind the last group. */
+#define MULTIPLY_FOUR(weights_, columns_, groups_)                                                                     \
+    do {                                                                                                               \
+        const uint32_t *columns__ = (columns_);                                                                        \
+        uint32_t groups__ = (groups_), w, v;                                                                           \
+                                                                                                                       \
+        __asm volatile("lsrs %[groups], %[groups], #1\n\t"                                                             \
+                       "bcc 1f\n\t" DOT_GROUP "1:\n\t"                                                                 \
+                       "lsrs %[groups], %[groups], #1\n\t"                                                             \
+                       "bcc 2f\n\t" DOT_GROUP DOT_GROUP "2:\n\t"                                                       \
+                       "beq 4f\n\t"                                                                                    \
+                       "3:\n\t" DOT_GROUP DOT_GROUP DOT_GROUP DOT_GROUP "subs %[groups], %[groups], #1\n\t"            \
+                       "bne 3b\n\t"                                                                                    \
+                       "4:\n\t"                                                                                        \
+                       : [a] "+r"(a), [b] "+r"(b), [c] "+r"(c), [d] "+r"(d), [w] "=&r"(w), [v] "=&r"(v),               \
+                         [weights] "+r"(weights_), [columns] "+r"(columns__), [groups] "+r"(groups__)                  \
+                       :                                                                                               \
+                       : "r4", "r5", "r6", "r8", "cc", "memory");                                                      \
+    } while (0)
 
 /* Two filters with one column: 21 instructions for 16 products. */
 #define DOT_FILTER(weights, sum)                                                                                       \
@@ -281,7 +260,7 @@ void columns_multiply_row(const struct columns_filters *filters, const int8_t *i
 {
     const struct common_output *out = filters->out;
     const uint32_t whole = filters->depth & ~7u;
-    const uint32_t offsets = (uint32_t)(-filters->zero_point & 0xffff) * 0x10001u;
+    const uint32_t offsets = dsp_offsets(filters->zero_point);
     const struct requantize shared = requantize_for(out, 0);
 
     for (uint32_t f = 0; f < filters->filters; f += 2) {
@@ -309,18 +288,19 @@ void columns_multiply_row(const struct columns_filters *filters, const int8_t *i
     "ssat %[" sum "], #8, %[" sum "]\n\t"                                                                              \
     "strb %[" sum "], " where "\n\t"
 
-/* Four columns' sums with one filter become outputs, `stride` apart. In assembly: the sums are in registers already. */
-static inline void store_quickly(int32_t a, int32_t b, int32_t c, int32_t d, const struct requantize *scale, int8_t *to,
-                                 uint32_t stride)
-{
-    __asm volatile(
-        "ldmia %[scale], {r4, r5, r6}\n\t" STORE_QUICKLY("a", "[%[to]]") STORE_QUICKLY("b", "[%[to], %[stride]]")
-            STORE_QUICKLY("c", "[%[to], %[stride], lsl #1]") "add %[to], %[to], %[stride]\n\t" STORE_QUICKLY(
-                "d", "[%[to], %[stride], lsl #1]")
-        : [a] "+r"(a), [b] "+r"(b), [c] "+r"(c), [d] "+r"(d), [to] "+r"(to)
-        : [scale] "r"(scale), [stride] "r"(stride)
-        : "r4", "r5", "r6", "cc", "memory");
-}
+/* The four sums a to d with one filter become outputs, `stride` apart. */
+#define STORE_FOUR(scale_, to_, stride_)                                                                               \
+    do {                                                                                                               \
+        int8_t *to__ = (to_);                                                                                          \
+                                                                                                                       \
+        __asm volatile(                                                                                                \
+            "ldmia %[scale], {r4, r5, r6}\n\t" STORE_QUICKLY("a", "[%[to]]") STORE_QUICKLY("b", "[%[to], %[stride]]")  \
+                STORE_QUICKLY("c", "[%[to], %[stride], lsl #1]") "add %[to], %[to], %[stride]\n\t" STORE_QUICKLY(      \
+                    "d", "[%[to], %[stride], lsl #1]")                                                                 \
+            : [a] "+r"(a), [b] "+r"(b), [c] "+r"(c), [d] "+r"(d), [to] "+r"(to__)                                      \
+            : [scale] "r"(scale_), [stride] "r"(stride_)                                                               \
+            : "r4", "r5", "r6", "cc", "memory");                                                                       \
+    } while (0)
 
 /* The same for `count` columns, whatever the scale. */
 __attribute__((noinline)) static void store_slowly(int32_t a, int32_t b, int32_t c, int32_t d,
@@ -329,15 +309,22 @@ __attribute__((noinline)) static void store_slowly(int32_t a, int32_t b, int32_t
 {
     const struct common_output *out = filters->out;
     const uint32_t filter = (uint32_t)(scale - filters->scales);
-    const int32_t shift = out->shifts[out->per_channel * filter];
-    const int32_t multiplier = scale->multiplier;
     const int32_t sums[COLUMNS_AT_ONCE] = {a, b, c, d};
 
-    for (uint32_t i = 0; i < count; i++) {
-        const int32_t value = shift <= 0 ? quantize_shift_right(quantize_high_mul(sums[i], multiplier), -shift)
-                                         : quantize_multiply(sums[i], multiplier, shift);
+    if (requantize_shifts_right(out, filter)) { /* a filter that a training left dead has a scale of nearly 0 */
+        const int32_t multiplier = scale->multiplier;
+        const int32_t shift = -out->shifts[out->per_channel * filter];
+        const int32_t zero_point = out->zero_point;
+        const uint32_t stride = filters->filters;
 
-        *to = quantize_to_int8(value, out->zero_point, out->low, out->high);
+        for (uint32_t i = 0; i < count; i++) {
+            *to = requantize_far(multiplier, shift, zero_point, sums[i]);
+            to += stride;
+        }
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        *to = requantize_value(out, scale, sums[i], filter);
         to += filters->filters;
     }
 }
@@ -346,21 +333,25 @@ static void multiply_four_columns(const struct columns_filters *filters, const u
                                   int8_t *output)
 {
     const uint32_t stride = filters->filters;
-    const uint32_t depth = filters->depth;
+    const uint32_t beyond = groups_of(filters->depth) * GROUP - filters->depth;
     const struct requantize *const end = filters->scales + stride;
     const int8_t *weights = filters->weights;
 
     for (const struct requantize *scale = filters->scales; scale != end; scale++) {
-        int32_t a = scale->bias, b = a, c = a, d = a;
+        /* Where a call wants them: else they are moved there, called or not. */
+        register int32_t a __asm("r0") = scale->bias;
+        register int32_t b __asm("r1") = a;
+        register int32_t c __asm("r2") = a;
+        register int32_t d __asm("r3") = a;
 
-        multiply_four(weights, columns, groups_of(depth), &a, &b, &c, &d);
+        MULTIPLY_FOUR(weights, columns, groups_of(filters->depth));
         if (count == COLUMNS_AT_ONCE && scale->shift != 0) {
-            store_quickly(a, b, c, d, scale, output, stride);
+            STORE_FOUR(scale, output, stride);
         } else {
             store_slowly(a, b, c, d, filters, scale, count, output);
         }
         output++;
-        weights += depth;
+        weights -= beyond;
     }
 }
 

@@ -6,7 +6,7 @@
 /* "operator 3 CONV_2D: <what> <why>" */
 static int refuse_tensor(struct load *load, enum engine_status status, const char *what, const char *why)
 {
-    return fault(load->graph.error, status, "operator %u %s: %s %s", load->operation.index, load->operation.name, what,
+    return fault(load->graph.error, status, "operator %u %s: %s %s", load->operation.index, graph_operator_name(load->operation.code), what,
                  why);
 }
 
@@ -14,7 +14,7 @@ int common_check_int8(struct load *load, const struct tensor *tensor, const char
 {
     if (tensor->type != TYPE_INT8) {
         return fault(load->graph.error, ENGINE_E_UNSUPPORTED, "operator %u %s: %s is %s, want INT8",
-                     load->operation.index, load->operation.name, what, graph_type_name(tensor->type));
+                     load->operation.index, graph_operator_name(load->operation.code), what, graph_type_name(tensor->type));
     }
     if (tensor->scales.count != 1 || tensor->scale <= 0.0f) {
         return refuse_tensor(load, ENGINE_E_MODEL, what, "has not one scale > 0");
@@ -132,7 +132,7 @@ int common_read_weights(struct load *load, int32_t rank, struct tensor *weights)
     }
     if (weights->type != TYPE_INT8) {
         return fault(load->graph.error, ENGINE_E_UNSUPPORTED, "operator %u %s: weights are %s, want INT8",
-                     load->operation.index, load->operation.name, graph_type_name(weights->type));
+                     load->operation.index, graph_operator_name(load->operation.code), graph_type_name(weights->type));
     }
     if (weights->constant == NULL) {
         return load_refuse(load, ENGINE_E_UNSUPPORTED, "weights are not constant");
@@ -158,7 +158,7 @@ static int read_bias(struct load *load, int32_t channels, const int32_t **bias)
     }
     if (tensor.type != TYPE_INT32) {
         return fault(load->graph.error, ENGINE_E_UNSUPPORTED, "operator %u %s: bias is %s, want INT32",
-                     load->operation.index, load->operation.name, graph_type_name(tensor.type));
+                     load->operation.index, graph_operator_name(load->operation.code), graph_type_name(tensor.type));
     }
     if (tensor.constant == NULL || tensor.elements != (uint32_t)channels) {
         return load_refuse(load, ENGINE_E_MODEL, "bias is not one constant per output channel");
@@ -199,7 +199,7 @@ int common_make_output(struct load *load, const struct tensor *input, const stru
     /* Not without room: a small file could ask for the same long table thousands of times. */
     for (uint32_t i = 0; multipliers != NULL && i < count; i++) {
         float weight_scale = reader_item_f32(&load->graph.reader, &weights->scales, i);
-        double real = (double)input->scale * (double)weight_scale / (double)output->scale;
+        double real = quantize_ratio(input->scale, weight_scale, output->scale);
         struct quantize_scale scale;
 
         if (weights->zero_points.count != 0 && reader_item_i64(&load->graph.reader, &weights->zero_points, i) != 0) {

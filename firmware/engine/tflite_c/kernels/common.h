@@ -8,6 +8,8 @@
 #include "../quantize.h"
 #include "../schema.h"
 
+#include <string.h>
+
 /* Products in one accumulator, at most: this many of -128 * 255 still fit in 31 bits. */
 enum { COMMON_MAX_PRODUCTS = 65535 };
 
@@ -54,6 +56,19 @@ static inline struct common_taps common_taps_at(const struct common_axis *axis, 
         taps.first = taps.end = taps.from = 0;
     }
     return taps;
+}
+
+/* memcpy() for a handful of bytes, or where the C library's is one for small code and goes byte by byte. */
+static inline void common_copy(int8_t *to, const int8_t *from, uint32_t bytes)
+{
+    for (; bytes >= 4; bytes -= 4) {
+        memcpy(to, from, 4); /* a load and a store */
+        to += 4;
+        from += 4;
+    }
+    for (; bytes != 0; bytes--) {
+        *to++ = *from++;
+    }
 }
 
 static inline int8_t common_requantize(const struct common_output *output, int32_t accumulator, uint32_t channel)

@@ -75,7 +75,7 @@ static void put(const struct gather *gather, uint32_t lane, uint32_t at, const i
         return;
     }
     if (gather->column != NULL) {
-        memcpy(gather->column + at, inputs, count);
+        common_copy(gather->column + at, inputs, count);
     } else {
         columns_put(&gather->filters, gather->columns, gather->lanes, lane, at, inputs, count);
     }

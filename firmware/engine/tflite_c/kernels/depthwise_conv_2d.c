@@ -44,7 +44,9 @@ int depthwise_conv_2d_prepare(struct load *load)
     }
     conv.depth_multiplier = (uint16_t)depth_multiplier;
     conv.window.step.run = depthwise_conv_2d_run;
-    (void)depthwise_conv_2d_channels_choose(load, &conv);
+    if (!depthwise_conv_2d_square_choose(load, &conv)) {
+        (void)depthwise_conv_2d_channels_choose(load, &conv);
+    }
     return load_keep(load, &conv.window.step, sizeof conv);
 }
 

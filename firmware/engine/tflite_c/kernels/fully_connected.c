@@ -49,11 +49,25 @@ int fully_connected_prepare(struct load *load)
     if (reader_i8(reader, options, OPTION_WEIGHTS_FORMAT, 0) != 0) {
         return load_refuse(load, ENGINE_E_UNSUPPORTED, "shuffled weights");
     }
+    if ((status = common_read_weights(load, 2, &weights)) != ENGINE_OK) {
+        return status;
+    }
+    fc.depth = (uint32_t)weights.dims[1];
+    fc.units = (uint32_t)weights.dims[0];
+    fc.step.run = fully_connected_run;
+    if (columns_fit(load, &weights, fc.depth)) {
+        if (!columns_row_is_direct(fc.depth)) {
+            fc.column = load_scratch(load, columns_bytes(fc.depth, 1));
+        }
+        fc.step.run = fully_connected_run_columns;
+    }
+    if (!load->placed) {
+        return ENGINE_OK;
+    }
     if ((status = load_input(load, 0, "input", &input)) != ENGINE_OK ||
         (status = load_output(load, &output)) != ENGINE_OK ||
         (status = common_check_int8(load, &input, "input")) != ENGINE_OK ||
         (status = common_check_int8(load, &output, "output")) != ENGINE_OK ||
-        (status = common_read_weights(load, 2, &weights)) != ENGINE_OK ||
         (status = check_shapes(load, &input, &weights, &output)) != ENGINE_OK ||
         (status = common_make_output(load, &input, &weights, &output, 0,
                                      reader_i8(reader, options, OPTION_ACTIVATION, ACTIVATION_NONE), &fc.out)) !=
@@ -63,17 +77,8 @@ int fully_connected_prepare(struct load *load)
     fc.input = load_source(load, &input);
     fc.weights = load_source(load, &weights);
     fc.output = load_target(load, &output);
-    fc.depth = (uint32_t)weights.dims[1];
-    fc.units = (uint32_t)weights.dims[0];
     fc.rows = input.elements / fc.depth;
     fc.input_zero_point = input.zero_point;
-    fc.step.run = fully_connected_run;
-    if (columns_fit(load, &weights, fc.depth)) {
-        if (!columns_row_is_direct(fc.depth)) {
-            fc.column = load_scratch(load, columns_bytes(fc.depth, 1));
-        }
-        fc.step.run = fully_connected_run_columns;
-    }
     return load_keep(load, &fc.step, sizeof fc);
 }
 

@@ -9,7 +9,7 @@
 static int refuse_type(struct load *load, const struct tensor *tensor, const char *what, const char *wanted)
 {
     return fault(load->graph.error, ENGINE_E_UNSUPPORTED, "operator %u %s: %s is %s, want %s", load->operation.index,
-                 load->operation.name, what, graph_type_name(tensor->type), wanted);
+                 graph_operator_name(load->operation.code), what, graph_type_name(tensor->type), wanted);
 }
 
 int operands_read_list(struct load *load, uint32_t slot, const char *what, struct operands_list *list)
@@ -25,7 +25,7 @@ int operands_read_list(struct load *load, uint32_t slot, const char *what, struc
     }
     if (tensor.constant == NULL) {
         return fault(load->graph.error, ENGINE_E_UNSUPPORTED, "operator %u %s: %s is not constant",
-                     load->operation.index, load->operation.name, what);
+                     load->operation.index, graph_operator_name(load->operation.code), what);
     }
     list->items.at = (uint32_t)(tensor.constant - load->graph.reader.bytes);
     list->items.count = tensor.elements;

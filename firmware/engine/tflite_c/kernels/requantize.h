@@ -58,6 +58,17 @@ static inline int32_t requantize_high_mul(int32_t a, int32_t b)
 #endif
 }
 
+static inline int32_t requantize_saturate(int32_t value)
+{
+#if defined(__ARM_FEATURE_SAT) && __ARM_FEATURE_SAT
+    __asm("ssat %0, #8, %1" : "=r"(value) : "r"(value));
+    return value;
+#else
+    value = value < INT8_MIN ? INT8_MIN : value;
+    return value > INT8_MAX ? INT8_MAX : value;
+#endif
+}
+
 /* The quick way: shift is not 0. */
 static inline int32_t requantize_quickly(const struct requantize *scale, int32_t accumulator)
 {
@@ -65,13 +76,23 @@ static inline int32_t requantize_quickly(const struct requantize *scale, int32_t
 
     /* Halves go away from zero: a negative value gets one less than half. */
     value = (value + (value >> 31) + scale->offset) >> scale->shift;
-#if defined(__ARM_FEATURE_SAT) && __ARM_FEATURE_SAT
-    __asm("ssat %0, #8, %1" : "=r"(value) : "r"(value));
-#else
-    value = value < INT8_MIN ? INT8_MIN : value;
-    value = value > INT8_MAX ? INT8_MAX : value;
-#endif
-    return value;
+    return requantize_saturate(value);
+}
+
+/* Whether requantize_far() may be used: a shift to the right by 1 to 31, and the whole range of int8. */
+static inline bool requantize_shifts_right(const struct common_output *out, uint32_t channel)
+{
+    return out->shifts[out->per_channel * channel] < 0 && out->low == INT8_MIN && out->high == INT8_MAX;
+}
+
+/* Any accumulator, any such shift: rounding to one more bit first keeps everything within 32 bits. */
+static inline int8_t requantize_far(int32_t multiplier, int32_t shift, int32_t zero_point, int32_t accumulator)
+{
+    int32_t value = quantize_high_mul(accumulator, multiplier);
+
+    value = (value + (value >> 31)) >> (shift - 1);
+    value = ((value + 1) >> 1) + zero_point;
+    return (int8_t)requantize_saturate(value);
 }
 
 /* The scales of all channels. Returns whether all of them go the quick way. */

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "window.h"
 
-#include <string.h>
-
 static int read_tensors(struct load *load, struct window_tensors *tensors)
 {
     int status;
@@ -82,7 +80,7 @@ void window_keep_row(const struct window *window, int32_t oy)
     const uint32_t bytes = (uint32_t)window->x.in * window->in_channels;
 
     if (window->kept != NULL) {
-        memcpy(window->kept + (uint32_t)(oy % (window->y.pad + 1)) * bytes, window->input + (uint32_t)oy * bytes,
-               bytes);
+        common_copy(window->kept + (uint32_t)(oy % (window->y.pad + 1)) * bytes, window->input + (uint32_t)oy * bytes,
+                    bytes);
     }
 }

@@ -44,6 +44,20 @@ bool window_is_in_place(const struct window *window);
 /* Before output row `oy` is computed: keep the input row that it is about to overwrite. */
 void window_keep_row(const struct window *window, int32_t oy);
 
+/* Values that the window sees beyond the end of an axis; dilation 1. */
+static inline uint32_t window_pad_behind(const struct common_axis *axis)
+{
+    const int32_t seen = (axis->out - 1) * axis->stride + axis->taps - axis->pad;
+
+    return seen > axis->in ? (uint32_t)(seen - axis->in) : 0;
+}
+
+/* A row with its padding; dilation 1. */
+static inline uint32_t window_padded_width(const struct window *window)
+{
+    return window->x.pad + window->x.in + window_pad_behind(&window->x);
+}
+
 /* Input row `iy`, while output row `oy` is being computed. */
 static inline const int8_t *window_row(const struct window *window, int32_t iy, int32_t oy)
 {
