@@ -22,7 +22,7 @@ from host.results import micro as results
 from host.results import record
 from host.runner.performance import next_count
 from host.runner.rules import Rules
-from host.runner.seats import Seat, Seats
+from host.runner.seats import Seat, Seats, refusal
 from host.runner.sweeps import Case, cases_of
 from host.runner.target import describe, latency_unit, wanted_board
 
@@ -116,7 +116,7 @@ def _measure(seat: Seat, case: Case, data: bytes) -> results.MicroCase:
     try:
         arena_bytes = seat.select(case.name)
     except DeviceRefused as error:
-        return msgspec.structs.replace(blank, refused=error.text)
+        return msgspec.structs.replace(blank, refused=refusal(error))
     instructions, time_us = _cost(seat, case)
     return msgspec.structs.replace(blank, instructions=instructions, time_us=time_us, arena_bytes=arena_bytes)
 

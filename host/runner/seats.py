@@ -107,6 +107,11 @@ class Seats:
                 yield Seat(target, {file.name: (file.task, False) for file in files})
 
 
+def refusal(error: DeviceRefused) -> str:
+    """Why a model was refused, without the id that it had on the board."""
+    return error.text.partition(": ")[2] if error.kind == "model_refused" else error.text
+
+
 def from_pixels(data: bytes) -> bytes:
     """uint8 pixels as int8, and back: less 128, which is one bit."""
     return (np.frombuffer(data, dtype=np.uint8) ^ np.uint8(0x80)).tobytes()

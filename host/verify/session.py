@@ -17,7 +17,7 @@ from host.build import Variant
 from host.errors import DeviceRefused, NotAvailable, SetupError, UsageError
 from host.report.progress import Reporter
 from host.results import verification as record
-from host.runner.seats import Seat, Seats
+from host.runner.seats import Seat, Seats, refusal
 from host.runner.target import describe, wanted_board
 from host.verify.graph import Graph, TensorFacts, before_saturation, read_graph, usable_ends
 from host.verify.inputs import RANDOM_COUNT, Input, random_inputs, read_inputs
@@ -214,7 +214,7 @@ class _Session:
         try:
             arena_bytes = seat.select(name)
         except DeviceRefused as error:
-            return replace(check, outcome="refused", reason=error.text), None
+            return replace(check, outcome="refused", reason=refusal(error)), None
         if subject.graph is None:
             _graph_or_raise(subject)
         inputs = self._inputs(subject)
