@@ -214,5 +214,5 @@ def _reason(output: str) -> str:
     if errors:
         return ": " + errors[0].partition(": ")[2]
     lines = output.splitlines()
-    compiler = [line for line in lines if " error: " in line]
+    compiler = [line for line in lines if " error: " in line or "undefined reference" in line]
     return ":\n" + "\n".join(compiler[:20] or lines[-20:])

@@ -81,8 +81,8 @@ def test_performance_on_the_emulated_board(data_dir: Path, tmp_path: Path) -> No
     assert second.firmware == first.firmware
 
 
-def accuracy(tmp_path: Path, task: str, board: str) -> tuple[schema.Accuracy, list[list[str]]]:
-    result, folder = bench_ok(tmp_path, task, "--mode", "accuracy", "--board", board)
+def accuracy(tmp_path: Path, task: str, board: str, *words: str) -> tuple[schema.Accuracy, list[list[str]]]:
+    result, folder = bench_ok(tmp_path, task, "--mode", "accuracy", "--board", board, *words)
     assert result.provenance == "emulated"
     score = result.runs[0].accuracy
     assert score is not None
@@ -113,8 +113,11 @@ def test_kws01_accuracy_bit_for_bit(board: str, data_dir: Path, tmp_path: Path) 
     assert np.array_equal(int8_rows(rows), np.load(data_dir / "golden" / "kws01_tflm.npy").reshape(1000, 12))
 
 
-@pytest.mark.parametrize("board", [board.name for board in find_boards().values() if board.emulator == "qemu"])
-def test_every_emulated_core_gives_the_same_bits(board: str, data_dir: Path, tmp_path: Path) -> None:
+OTHERS = [board.name for board in find_boards().values() if board.emulator == "qemu" and board.name != "mps2_an386"]
+
+
+@pytest.mark.parametrize("board", OTHERS)
+def test_every_other_emulated_core_gives_the_same_bits(board: str, data_dir: Path, tmp_path: Path) -> None:
     result, folder = bench_ok(tmp_path, "kws01", "--mode", "accuracy", "--board", board, "--inputs", "20")
     assert (result.board.name, result.provenance) == (board, "emulated")
     with (folder / "outputs-kws01.csv").open(newline="") as stream:
