@@ -37,7 +37,7 @@ static uint64_t per_output(struct graph *graph, const struct operation *operatio
 uint64_t cost_products(const void *model, size_t model_bytes)
 {
     struct engine_error error;
-    struct graph graph;
+    struct graph graph = {.cache = NULL};
     uint64_t sum = 0;
 
     if (graph_open(&graph, model, model_bytes, &error) != ENGINE_OK) {
