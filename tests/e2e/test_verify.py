@@ -21,6 +21,7 @@ from host.build import Variant, build
 from host.catalog import ModelFile
 from host.embed import CODE_RESERVE_BYTES
 from host.emulator import start
+from host.errors import DeviceError
 from host.modelgen import Model, Operator, Tensor
 from host.paths import PROJECT_DIR
 from host.report.progress import Reporter
@@ -104,7 +105,7 @@ def test_models_that_cannot_run_say_why(tmp_path: Path) -> None:
         "cut": (RESIDUAL[: len(RESIDUAL) // 2], "refused", ""),
         "unknown": (modelgen.build(Model(four, (Operator("TOPK_V2", (0,), (1,)),))), "refused", "operator 0 TOPK_V2"),
         "wide": (
-            modelgen.build(modelgen.fully_connected(140000, 1)),
+            modelgen.build(modelgen.unary("RELU", (1, 140000), (1.0, 0), (1.0, 0))),
             "refused",
             "the input is larger than the buffer for it",
         ),
@@ -174,6 +175,25 @@ def test_a_board_at_a_port_is_asked_for_the_very_file(tmp_path: Path) -> None:
     assert (first.outcome, first.compared) == ("equal", ["output"])  # the shorter model is not on it
     assert second.outcome == "failed"
     assert f"`host verify {path} {other} --board NAME --port {emulator.url} --flash` brings it there" in second.reason
+
+
+def test_a_real_board_gets_an_image_with_the_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The flasher is one that keeps what it is given; the device that answers then is another board, and is told so."""
+    flashed = tmp_path / "flashed.elf"
+    flasher = tmp_path / "bin" / "openocd"
+    flasher.parent.mkdir()
+    flasher.write_text(f'#!/bin/sh\neval last=\\${{$#}}\npath=${{last#*\\{{}}\ncp "${{path%%\\}}*}}" {flashed}\n')
+    flasher.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{flasher.parent}{os.pathsep}{os.environ['PATH']}")
+    path = write(tmp_path, "residual.tflite", RESIDUAL)
+    with (
+        start(build(get_board("native")), timed=False) as emulator,
+        pytest.raises(DeviceError, match="the device says it is native, not nucleo_l4r5zi"),
+    ):
+        run(VerifyPlan(models=(path,), board="nucleo_l4r5zi", port=emulator.url, flash=True))
+    content = flashed.read_bytes()
+    assert RESIDUAL in content
+    assert b"nucleo_l4r5zi" in content
 
 
 # ---- a firmware that is broken on purpose ----
