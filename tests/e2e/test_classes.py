@@ -73,9 +73,11 @@ loop:
     .ltorg
 over:
     pop {r4-r6, pc}
+    .org 0x6fc
     .thumb_func
-helper:
+helper:                     @ at 0x7fc: its second instruction lies on both sides of a page's end
     cmp r4, #0
+    mov.w r0, r0
     ite eq
     moveq r0, #1
     movne r0, #2
@@ -92,7 +94,7 @@ EXPECTED = {
     "multiply": 3,
     "branch": 3 + 1 + 1 + 1 + 1,
     "refill": 2 + 1 + 1 + 1 + 1,  # the loop's, bl, bx, b, pop
-    "plain": 3 + 1 + 4,
+    "plain": 3 + 1 + 5,
     "divide": 1,
     "float_divide": 1,
     "float_accumulate": 1,

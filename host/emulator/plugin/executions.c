@@ -114,6 +114,14 @@ static struct record *record_of(uint64_t address)
     return address >= code_begins_at && index < n_records ? &records[index] : &outside;
 }
 
+/* From its first halfword (Armv7-M ARM, A5.1). QEMU's own number is too large where it looked ahead, to see whether the
+ * next instruction lies on both sides of a page's end. */
+static uint64_t bytes_of(const struct qemu_plugin_insn *instruction)
+{
+    const uint8_t *data = qemu_plugin_insn_data(instruction);
+    return (data[1] >> 3) >= 0x1d ? 4 : 2;
+}
+
 static void watch_block(struct qemu_plugin_tb *tb, size_t n)
 {
     struct qemu_plugin_insn *first = qemu_plugin_tb_get_insn(tb, 0);
@@ -124,7 +132,7 @@ static void watch_block(struct qemu_plugin_tb *tb, size_t n)
         _exit(1);
     }
     block->begins_at = qemu_plugin_insn_vaddr(first);
-    block->ends_at = qemu_plugin_insn_vaddr(last) + qemu_plugin_insn_size(last);
+    block->ends_at = qemu_plugin_insn_vaddr(last) + bytes_of(last);
     block->last = record_of(qemu_plugin_insn_vaddr(last));
     qemu_plugin_register_vcpu_insn_exec_cb(first, on_block, QEMU_PLUGIN_CB_NO_REGS, block);
 }
