@@ -141,7 +141,8 @@ def test_a_client_may_go_and_another_one_come(qemu):
 
 @pytest.mark.parametrize("name", KINDS)
 def test_a_noisy_line_gives_the_right_results_or_an_error(image, name):
-    model = image(name).models[-1].id
+    names = [model.id for model in image(name).models]
+    model = "kws01" if "kws01" in names else names[0]  # a small input: many loads in little time
     right = 0
     with emulator.start(image(name), timed=False) as board:
         device, cable = connect(board, timeout_s=0.5)
