@@ -122,9 +122,9 @@ void columns_pad(const struct columns_filters *filters, void *columns, uint32_t 
 
 /* The weights are aligned to 4 bytes when `aligned`: LDRD needs that. */
 static inline void multiply_pair(const int8_t *first, const int8_t *second, const uint32_t *column, uint32_t groups,
-                                 bool aligned, int32_t *sums)
+                                 bool aligned, int32_t *products)
 {
-    int32_t a = sums[0], b = sums[1];
+    int32_t a = 0, b = 0;
     uint32_t w, v, u;
     uint32_t singles = aligned ? groups % 2 : groups;
     uint32_t pairs = aligned ? groups / 2 : 0;
@@ -149,8 +149,8 @@ static inline void multiply_pair(const int8_t *first, const int8_t *second, cons
                      [second] "+r"(second), [column] "+r"(column), [pairs] "+r"(pairs)
                    :
                    : "r4", "r5", "r6", "r8", "cc", "memory");
-    sums[0] = a;
-    sums[1] = b;
+    products[0] = a;
+    products[1] = b;
 }
 
 /* Two filters at once; an odd last one goes with itself. */
@@ -175,13 +175,15 @@ __attribute__((noinline)) static void store_one_slowly(const struct common_outpu
     *output = requantize_value(out, &scale, sum, filter);
 }
 
-/* `shared` is the first filter's scale: with one scale for all of them, that is nearly everything. */
+/* The products of a filter become an output. `shared`: the scale of all filters, with a shift of 0 if they share none.
+ */
 static inline void store_one(const struct common_output *out, const struct requantize *shared, uint32_t filter,
-                             int32_t sum, int8_t *output)
+                             int32_t products, int8_t *output)
 {
-    const uint32_t bias = (uint32_t)requantize_bias(out, filter);
+    const int32_t bias = requantize_bias(out, filter);
+    const int32_t sum = requantize_sum(products, bias);
 
-    if (shared->shift != 0 && out->per_channel == 0 && bias + REQUANTIZE_MAX_SUM < 2u * REQUANTIZE_MAX_SUM) {
+    if (shared->shift != 0 && (uint32_t)bias + REQUANTIZE_MAX_SUM < 2u * REQUANTIZE_MAX_SUM) {
         *output = (int8_t)requantize_quickly(shared, sum);
     } else {
         store_one_slowly(out, filter, sum, output);
@@ -189,10 +191,20 @@ static inline void store_one(const struct common_output *out, const struct requa
 }
 
 static inline void store_pair(const struct common_output *out, const struct requantize *shared, const struct pair *pair,
-                              const int32_t *sums, int8_t *output)
+                              const int32_t *products, int8_t *output)
 {
-    store_one(out, shared, pair->filters[0], sums[0], output + pair->filters[0]);
-    store_one(out, shared, pair->filters[1], sums[1], output + pair->filters[1]);
+    store_one(out, shared, pair->filters[0], products[0], output + pair->filters[0]);
+    store_one(out, shared, pair->filters[1], products[1], output + pair->filters[1]);
+}
+
+static struct requantize shared_scale(const struct common_output *out)
+{
+    struct requantize scale = requantize_for(out, 0);
+
+    if (out->per_channel != 0) {
+        scale.shift = 0;
+    }
+    return scale;
 }
 
 static void multiply_one_column(const struct columns_filters *filters, const uint32_t *column, int8_t *output)
@@ -200,14 +212,14 @@ static void multiply_one_column(const struct columns_filters *filters, const uin
     const struct common_output *out = filters->out;
     const uint32_t depth = filters->depth;
     const bool aligned = ((uintptr_t)filters->weights | depth) % sizeof(uint32_t) == 0;
-    const struct requantize shared = requantize_for(out, 0);
+    const struct requantize shared = shared_scale(out);
 
     for (uint32_t f = 0; f < filters->filters; f += 2) {
         const struct pair pair = pair_at(filters, f);
-        int32_t sums[2] = {requantize_bias(out, f), requantize_bias(out, pair.filters[1])};
+        int32_t products[2];
 
-        multiply_pair(pair.weights[0], pair.weights[1], column, groups_of(depth), aligned, sums);
-        store_pair(out, &shared, &pair, sums, output);
+        multiply_pair(pair.weights[0], pair.weights[1], column, groups_of(depth), aligned, products);
+        store_pair(out, &shared, &pair, products, output);
     }
 }
 
@@ -224,29 +236,34 @@ static void multiply_one_column(const struct columns_filters *filters, const uin
     "smlad %[" sum "], %[v], r6, %[" sum "]\n\t"                                                                       \
     "smlad %[" sum "], %[w], r8, %[" sum "]\n\t"
 
+#define DOT_ROW                                                                                                        \
+    "ldr r4, [%[inputs]], #4\n\t"                                                                                      \
+    "ldr r6, [%[inputs]], #4\n\t"                                                                                      \
+    "sxtab16 r5, %[offsets], r4, ror #8\n\t"                                                                           \
+    "sxtab16 r4, %[offsets], r4\n\t"                                                                                   \
+    "sxtab16 r8, %[offsets], r6, ror #8\n\t"                                                                           \
+    "sxtab16 r6, %[offsets], r6\n\t" DOT_ROW_FILTER("first", "a") DOT_ROW_FILTER("second", "b")
+
 static inline void multiply_pair_row(const struct pair *pair, const int8_t *inputs, uint32_t offsets, uint32_t eights,
-                                     int32_t *sums)
+                                     int32_t *products)
 {
-    int32_t a = sums[0], b = sums[1];
+    int32_t a = 0, b = 0;
     const int8_t *first = pair->weights[0];
     const int8_t *second = pair->weights[1];
     uint32_t w, v;
 
-    __asm volatile("1:\n\t"
-                   "ldr r4, [%[inputs]], #4\n\t"
-                   "ldr r6, [%[inputs]], #4\n\t"
-                   "sxtab16 r5, %[offsets], r4, ror #8\n\t"
-                   "sxtab16 r4, %[offsets], r4\n\t"
-                   "sxtab16 r8, %[offsets], r6, ror #8\n\t"
-                   "sxtab16 r6, %[offsets], r6\n\t" DOT_ROW_FILTER("first", "a")
-                       DOT_ROW_FILTER("second", "b") "subs %[eights], %[eights], #1\n\t"
-                                                     "bne 1b\n\t"
+    __asm volatile("lsrs %[eights], %[eights], #1\n\t"
+                   "bcc 1f\n\t" DOT_ROW "1:\n\t"
+                   "beq 3f\n\t"
+                   "2:\n\t" DOT_ROW DOT_ROW "subs %[eights], %[eights], #1\n\t"
+                   "bne 2b\n\t"
+                   "3:\n\t"
                    : [a] "+r"(a), [b] "+r"(b), [w] "=&r"(w), [v] "=&r"(v), [first] "+r"(first), [second] "+r"(second),
                      [inputs] "+r"(inputs), [eights] "+r"(eights)
                    : [offsets] "r"(offsets)
                    : "r4", "r5", "r6", "r8", "cc", "memory");
-    sums[0] = a;
-    sums[1] = b;
+    products[0] = a;
+    products[1] = b;
 }
 
 enum { LONGEST_COLUMN = 256 }; /* 512 bytes; a longer one would be the largest thing in the arena of a small model */
@@ -261,20 +278,18 @@ void columns_multiply_row(const struct columns_filters *filters, const int8_t *i
     const struct common_output *out = filters->out;
     const uint32_t whole = filters->depth & ~7u;
     const uint32_t offsets = dsp_offsets(filters->zero_point);
-    const struct requantize shared = requantize_for(out, 0);
+    const struct requantize shared = shared_scale(out);
 
     for (uint32_t f = 0; f < filters->filters; f += 2) {
         const struct pair pair = pair_at(filters, f);
-        int32_t sums[2] = {0, 0};
+        int32_t products[2];
 
-        multiply_pair_row(&pair, inputs, offsets, whole / 8, sums); /* at least once: the row is long */
+        multiply_pair_row(&pair, inputs, offsets, whole / 8, products);
         for (uint32_t i = whole; i < filters->depth; i++) {
-            sums[0] += pair.weights[0][i] * (inputs[i] - filters->zero_point);
-            sums[1] += pair.weights[1][i] * (inputs[i] - filters->zero_point);
+            products[0] += pair.weights[0][i] * (inputs[i] - filters->zero_point);
+            products[1] += pair.weights[1][i] * (inputs[i] - filters->zero_point);
         }
-        sums[0] = requantize_sum(sums[0], requantize_bias(out, f));
-        sums[1] = requantize_sum(sums[1], requantize_bias(out, pair.filters[1]));
-        store_pair(out, &shared, &pair, sums, output);
+        store_pair(out, &shared, &pair, products, output);
     }
 }
 

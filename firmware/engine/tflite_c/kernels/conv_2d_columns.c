@@ -133,12 +133,17 @@ static void gather_column(const struct gather *gather, uint32_t lane, const stru
     const struct window *conv = gather->conv;
     const struct common_taps x = common_taps_at(&conv->x, ox);
     const uint32_t run = (uint32_t)conv->x.taps * conv->in_channels;
+    const bool inside = x.end - x.first == conv->x.taps && conv->x.dilation == 1;
 
     pad(gather, lane, 0, (uint32_t)y->first * run);
     for (int32_t k = y->first; k < y->end; k++) {
         const int8_t *row = window_row(conv, y->from + (k - y->first) * conv->y.dilation, oy);
 
-        gather_row(gather, lane, (uint32_t)k * run, &x, row);
+        if (inside) {
+            put(gather, lane, (uint32_t)k * run, row + (uint32_t)x.from * conv->in_channels, run);
+        } else {
+            gather_row(gather, lane, (uint32_t)k * run, &x, row);
+        }
     }
     pad(gather, lane, (uint32_t)y->end * run, (uint32_t)(conv->y.taps - y->end) * run);
     if (gather->column != NULL) {
