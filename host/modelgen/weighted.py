@@ -38,6 +38,8 @@ class Window:
     bias: bool = True
     zero_points: tuple[int, int] = (-3, 5)
     gain: float = 1.0  # 1: the output mostly spans int8 without saturating; more: it saturates
+    spread: float = 0.0  # scales of the weights are up to 2^spread larger or smaller
+    bias_gain: float = 1.0  # 1: as large as the sums of products
 
     def out(self) -> tuple[int, int]:
         """Size of the output."""
@@ -51,11 +53,14 @@ def _weighted(
     """Input scale, weights, bias and output scale of an operator with weights."""
     channels = shape[dimension]
     count = channels if window.per_channel else 1
-    scales = tuple(float(np.float32(s)) for s in rng.uniform(0.002, 0.02, count))
+    drawn = rng.uniform(0.002, 0.02, count)
     in_scale = float(np.float32(rng.uniform(0.01, 0.1)))
+    if window.spread:
+        drawn *= 2.0 ** rng.uniform(-window.spread, window.spread, count)
+    scales = tuple(float(np.float32(s)) for s in drawn)
     out_scale = float(np.float32(in_scale * 0.01 * 73 * 73 * np.sqrt(products) / 48 / window.gain))
     weights = Tensor(shape, scales, 0, rng.integers(-127, 128, shape), dimension=dimension)
-    bias_range = int(73 * 73 * np.sqrt(products)) + 1
+    bias_range = min(int(73 * 73 * np.sqrt(products) * window.bias_gain) + 1, 2**31 - 1)
     bias_scales = tuple(in_scale * s for s in scales)
     bias = Tensor((channels,), bias_scales, 0, rng.integers(-bias_range, bias_range, channels), np.int32)
     return in_scale, weights, bias, out_scale

@@ -61,6 +61,15 @@ class Draw:
         return tuple(sizes)
 
 
+def extremes(draw: Draw) -> dict[str, float]:
+    """Fields of Window: scales and biases, now and then such that a scale is over 1, or 0, and a bias is very large."""
+    return {
+        "gain": float(2 ** draw.rng.uniform(*((-12, 14) if draw.rarely() else (-3, 3)))),
+        "spread": 12.0 if draw.rarely() else 0.0,
+        "bias_gain": float(2 ** draw.rng.uniform(0, 20)) if draw.rarely() else 1.0,
+    }
+
+
 def window(draw: Draw, products: int = 150_000) -> Window:
     """No more than that many multiplications: the tests are many."""
     one_by_one = draw.rng.random() < 0.3
@@ -82,7 +91,7 @@ def window(draw: Draw, products: int = 150_000) -> Window:
         per_channel=draw.often(),
         bias=draw.often(),
         zero_points=(draw.zero_point(), draw.zero_point()),
-        gain=float(2 ** draw.rng.uniform(-3, 3)),
+        **extremes(draw),
     )
     cost = int(np.prod([*result.out(), *result.taps, result.channels, result.out_channels]))
     if cost > products:
@@ -141,7 +150,7 @@ def units(draw: Draw) -> Model:
         bias=draw.often(),
         activation=draw.below(4) if draw.rarely() else NONE,
         zero_points=(draw.zero_point(), draw.zero_point()),
-        gain=float(2 ** draw.rng.uniform(-3, 3)),
+        **extremes(draw),
     )
 
 

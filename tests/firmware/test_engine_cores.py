@@ -14,7 +14,7 @@ from test_engine_kernels import ADDS, CONVOLUTIONS, DEPTHWISE, POOLS, SOFTMAXES,
 from test_engine_models import ad, ic, kws, sww, vww
 
 from host import modelgen as gen
-from host.modelgen import RELU6, Window
+from host.modelgen import RELU6, Model, Window
 
 # Bytes of arena that TFLM with CMSIS-NN needs on a Cortex-M4 (its recording allocator): ours is not to need more.
 TFLM_ARENA = {
@@ -46,21 +46,35 @@ def generated() -> list[tuple[str, bytes, list[bytes], list[bytes]]]:
     models += [gen.add(*choices) for choices in ADDS.values()]
     models += [gen.softmax(*choices) for choices in SOFTMAXES.values()]
     models += [gen.reshape((1, 4, 3, 5), (1, 60)), gen.residual()]
-    named = [(str(model.operators), model) for model in models]
-    named += [(f"random_model({name!r}, {seed})", random_model(name, seed)) for name in OPERATORS for seed in (3, 5, 8)]
-    whole = []
-    for name, model in named:
-        data, inputs = gen.build(model), gen.inputs_for(model, 3)
-        whole.append((name, data, [x.tobytes() for x in inputs], oracle(data, inputs)))
-    return whole
+    return [case(str(model.operators), model) for model in models]
+
+
+@functools.cache
+def drawn(seeds: range) -> list[tuple[str, bytes, list[bytes], list[bytes]]]:
+    """Random models of every operator."""
+    return [case(f"random_model({name!r}, {n})", random_model(name, n)) for name in OPERATORS for n in seeds]
+
+
+def case(name: str, model: Model) -> tuple[str, bytes, list[bytes], list[bytes]]:
+    data, inputs = gen.build(model), gen.inputs_for(model, 3)
+    return name, data, [x.tobytes() for x in inputs], oracle(data, inputs)
+
+
+def compare(core: Core, program: Path, cases: list[tuple[str, bytes, list[bytes], list[bytes]]], folder: Path) -> None:
+    requests = [request(data, inputs) for _, data, inputs, _ in cases]
+    answers = run_core(core, program, requests, [len(inputs) for _, _, inputs, _ in cases], folder)
+    for (name, _, _, outputs), answer in zip(cases, answers, strict=True):
+        assert answer.status == OK, f"{name}: {answer.text}"
+        assert list(answer.outputs) == outputs, name
 
 
 def test_generated_models_give_what_tflm_gives(core: Core, program: Path, tmp_path: Path) -> None:
-    requests = [request(data, inputs) for _, data, inputs, _ in generated()]
-    answers = run_core(core, program, requests, [len(inputs) for _, _, inputs, _ in generated()], tmp_path)
-    for (name, _, _, outputs), answer in zip(generated(), answers, strict=True):
-        assert answer.status == OK, f"{name}: {answer.text}"
-        assert list(answer.outputs) == outputs, name
+    compare(core, program, generated() + drawn(range(3)), tmp_path)
+
+
+@pytest.mark.long
+def test_many_random_models_give_what_tflm_gives(core: Core, program: Path, tmp_path: Path) -> None:
+    compare(core, program, drawn(range(2000, 2040)), tmp_path)
 
 
 def test_refuses_in_the_same_words(core: Core, engine: EngineHost, program: Path, tmp_path: Path) -> None:
