@@ -163,23 +163,35 @@ bool channels_start(const struct window *conv, void *scratch)
     return all_shift_right(conv) && !has_lowest_weight(conv);
 }
 
-static inline int32x4_t scale_sums(const struct scales *scales, const struct sums *sums, uint32_t vector)
-{
-    int32x4_t values = vqrdmulhq_s32(sums->of[vector], vldrwq_s32(scales->multipliers[vector]));
+/* One vector of sums by its scale, at these places in struct scales; halves go away from zero. */
+#define SCALE(sums, multipliers, shifts)                                                                               \
+    "vldrw.32 q0, [%[scales], #" multipliers "]\n\t"                                                                   \
+    "vqrdmulh.s32 %q[" sums "], %q[" sums "], q0\n\t"                                                                  \
+    "vldrw.32 q0, [%[scales], #" shifts "]\n\t"                                                                        \
+    "vshr.s32 q1, %q[" sums "], #31\n\t"                                                                               \
+    "vadd.i32 %q[" sums "], %q[" sums "], q1\n\t"                                                                      \
+    "vrshl.s32 %q[" sums "], %q[" sums "], q0\n\t"
 
-    values = vaddq_s32(values, vshrq_n_s32(values, 31)); /* halves go away from zero */
-    return vrshlq_s32(values, vldrwq_s32(scales->shifts[vector]));
-}
-
+/* The outputs, each in its channel's place. In assembly because GCC copies and spills the vectors. */
 static inline int8x16_t finish(const struct common_output *out, const struct scales *scales, const struct sums *sums)
 {
-    int16x8_t even = vqmovnbq_s32(vdupq_n_s16(0), scale_sums(scales, sums, 0));
-    int16x8_t odd = vqmovnbq_s32(vdupq_n_s16(0), scale_sums(scales, sums, 2));
+    int32x4_t a = sums->of[0], b = sums->of[1], c = sums->of[2], d = sums->of[3];
     int8x16_t values;
 
-    even = vqaddq_n_s16(vqmovntq_s32(even, scale_sums(scales, sums, 1)), out->zero_point);
-    odd = vqaddq_n_s16(vqmovntq_s32(odd, scale_sums(scales, sums, 3)), out->zero_point);
-    values = vqmovntq_s16(vqmovnbq_s16(vdupq_n_s8(0), even), odd);
+    __asm(SCALE("a", "64", "128") SCALE("b", "80", "144") SCALE("c", "96", "160") SCALE("d", "112", "176")
+          /* Narrowed, and zipped: even channels in a, odd ones in c. */
+          "vqmovnb.s32 %q[a], %q[a]\n\t"
+          "vqmovnt.s32 %q[a], %q[b]\n\t"
+          "vqmovnb.s32 %q[c], %q[c]\n\t"
+          "vqmovnt.s32 %q[c], %q[d]\n\t"
+          "vqadd.s16 %q[a], %q[a], %[zero_point]\n\t"
+          "vqadd.s16 %q[c], %q[c], %[zero_point]\n\t"
+          "vqmovnb.s16 %q[a], %q[a]\n\t"
+          "vqmovnt.s16 %q[a], %q[c]\n\t"
+          : [a] "+w"(a), [b] "+w"(b), [c] "+w"(c), [d] "+w"(d)
+          : [scales] "r"(scales), [zero_point] "r"((int32_t)out->zero_point), "m"(*scales)
+          : "q0", "q1");
+    values = vreinterpretq_s8_s32(a);
     return vminq_s8(vmaxq_s8(values, vdupq_n_s8(out->low)), vdupq_n_s8(out->high));
 }
 
@@ -275,7 +287,11 @@ static void compute_quickly(const struct channels_row *row, uint32_t from, int8_
                 weights += conv->x.taps * channels;
             }
         }
-        vstrbq_p_s8(output + c, finish(&conv->out, scales, &sums), vctp8q(channels - c));
+        if (channels - c >= VECTOR) {
+            vstrbq_s8(output + c, finish(&conv->out, scales, &sums));
+        } else {
+            vstrbq_p_s8(output + c, finish(&conv->out, scales, &sums), vctp8q(channels - c));
+        }
         scales++;
     }
 }

@@ -7,6 +7,7 @@
 #include "../kernel.h"
 #include "../quantize.h"
 #include "../schema.h"
+#include "core.h"
 
 #include <string.h>
 
@@ -61,6 +62,17 @@ static inline struct common_taps common_taps_at(const struct common_axis *axis, 
 /* memcpy() for a handful of bytes, or where the C library's is one for small code and goes byte by byte. */
 static inline void common_copy(int8_t *to, const int8_t *from, uint32_t bytes)
 {
+#if CORE_MVE
+    __asm volatile("wlstp.8 lr, %[bytes], 2f\n\t"
+                   "1:\n\t"
+                   "vldrb.8 q0, [%[from]], #16\n\t"
+                   "vstrb.8 q0, [%[to]], #16\n\t"
+                   "letp lr, 1b\n\t"
+                   "2:\n\t"
+                   : [from] "+r"(from), [to] "+r"(to)
+                   : [bytes] "r"(bytes)
+                   : "lr", "q0", "memory");
+#else
     for (; bytes >= 4; bytes -= 4) {
         memcpy(to, from, 4); /* a load and a store */
         to += 4;
@@ -69,6 +81,7 @@ static inline void common_copy(int8_t *to, const int8_t *from, uint32_t bytes)
     for (; bytes != 0; bytes--) {
         *to++ = *from++;
     }
+#endif
 }
 
 static inline int8_t common_requantize(const struct common_output *output, int32_t accumulator, uint32_t channel)
