@@ -1,0 +1,57 @@
+"""The README's table of counts is what was counted last, beside the baseline's figures."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+
+import pytest
+
+from host.paths import PROJECT_DIR
+
+COUNTS = json.loads((PROJECT_DIR / "tests" / "e2e" / "engine_counts.json").read_text())["counts"]
+BASELINE = tomllib.loads((PROJECT_DIR / "host" / "report" / "engine_baseline.toml").read_text())
+BOARDS = {
+    "Cortex-M4F": "mps2_an386",
+    "Cortex-M7": "mps2_an500",
+    "Cortex-M33": "mps2_an505",
+    "Cortex-M55": "mps3_an547",
+    "Cortex-M3": "mps2_an385",
+}
+
+
+def rows() -> dict[str, list[str]]:
+    lines = (PROJECT_DIR / "README.md").read_text().splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("| | `ad01`"))
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[start : lines.index("", start)]]
+    assert cells[0][1:] == ["`ad01`", "`ic01`", "`kws01`", "`vww01`", "`sww01`"]
+    return {name: values for name, *values in cells[2:]}
+
+
+TASKS = ["ad01", "ic01", "kws01", "vww01", "sww01"]
+
+
+@pytest.mark.parametrize("core", BOARDS)
+def test_our_counts_are_those_recorded(core: str) -> None:
+    (values,) = [
+        row for name, row in rows().items() if name.replace(":", " ").split()[0] == core and name.endswith(": tflite_c")
+    ]
+    assert values == [f"{COUNTS[BOARDS[core]][task]['run']:,}" for task in TASKS]
+
+
+@pytest.mark.parametrize("core", ["Cortex-M4F", "Cortex-M7", "Cortex-M55"])
+def test_tflms_counts_are_the_baselines(core: str) -> None:
+    (values,) = [
+        row for name, row in rows().items() if name.replace(":", " ").split()[0] == core and name.endswith(": TFLM")
+    ]
+    assert values == [f"{BASELINE['core'][core]['cmsis_nn'][task]:,}" for task in TASKS]
+
+
+def test_set_up_and_arena() -> None:
+    table = rows()
+    assert table["set-up, Cortex-M4F: tflite_c"] == [f"{COUNTS['mps2_an386'][task]['load']:,}" for task in TASKS]
+    models = BASELINE["model"]
+    arena = [f"{models[task]['arena_bytes']:,}" for task in TASKS]
+    set_up = [f"{models[task]['setup_instructions']:,}" for task in TASKS[:4]]
+    assert table["arena bytes, Cortex-M4F: TFLM"] == arena
+    assert table["set-up, Cortex-M4F: TFLM"] == [*set_up, "not measured"]
