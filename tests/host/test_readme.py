@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 
 import pytest
@@ -26,6 +27,12 @@ def rows() -> dict[str, list[str]]:
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[start : lines.index("", start)]]
     assert cells[0][1:] == ["`ad01`", "`ic01`", "`kws01`", "`vww01`", "`sww01`"]
     return {name: values for name, *values in cells[2:]}
+
+
+def row_of(core: str, engine: str) -> list[str]:
+    found = [row for name, row in rows().items() if re.fullmatch(rf"{core}\b[^:]*: {engine}", name)]
+    assert len(found) == 1
+    return found[0]
 
 
 TASKS = ["ad01", "ic01", "kws01", "vww01", "sww01"]
