@@ -32,6 +32,19 @@ uint32_t type_bytes(tflite::TensorType type)
     }
 }
 
+/* Upstream looks up the dimension that has one scale for each of its elements. */
+bool scales_hold(const tflite::Tensor &tensor)
+{
+    const auto *quantization = tensor.quantization();
+    if (quantization == nullptr || quantization->scale() == nullptr || quantization->scale()->size() <= 1) {
+        return true;
+    }
+    const int32_t dimension = quantization->quantized_dimension();
+    const auto *shape = tensor.shape();
+    return shape != nullptr && dimension >= 0 && static_cast<uint32_t>(dimension) < shape->size() &&
+           quantization->scale()->size() == static_cast<uint32_t>(shape->Get(static_cast<uint32_t>(dimension)));
+}
+
 int check_tensor(const tflite::Model &model, const tflite::Tensor &tensor, unsigned number, engine_error *error)
 {
     uint64_t bytes = type_bytes(tensor.type());
@@ -53,6 +66,9 @@ int check_tensor(const tflite::Model &model, const tflite::Tensor &tensor, unsig
                 return refuse(error, ENGINE_E_MODEL, "tensor %u: shape overflows", number);
             }
         }
+    }
+    if (!scales_hold(tensor)) {
+        return refuse(error, ENGINE_E_MODEL, "tensor %u: its scales do not fit its shape", number);
     }
     if (tensor.buffer() >= model.buffers()->size()) {
         return refuse(error, ENGINE_E_MODEL, "tensor %u: no such buffer", number);
