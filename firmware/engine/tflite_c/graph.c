@@ -259,6 +259,12 @@ void graph_use_cache(struct graph *graph, struct graph_cache *cache)
     }
 }
 
+/* Not for a file in which something damaged has been met since, in an operator's options: whoever asks next is told. */
+static inline bool has_cache(const struct graph *graph)
+{
+    return graph->cache != NULL && !graph->reader.damaged;
+}
+
 /* In two halves, each so short that it is no call. */
 static void copy_tensor(struct tensor *to, const struct tensor *from)
 {
@@ -272,7 +278,7 @@ int graph_tensor(struct graph *graph, uint32_t index, struct tensor *tensor)
 {
     int status;
 
-    if (graph->cache != NULL && index < graph->tensors.count && graph->cache->tensors[index].index == index) {
+    if (has_cache(graph) && index < graph->tensors.count && graph->cache->tensors[index].index == index) {
         copy_tensor(tensor, &graph->cache->tensors[index]);
         return ENGINE_OK;
     }
@@ -332,7 +338,7 @@ int graph_operation(struct graph *graph, uint32_t index, struct operation *opera
 {
     int status;
 
-    if (graph->cache != NULL && graph->cache->operations[index].index == index) {
+    if (has_cache(graph) && graph->cache->operations[index].index == index) {
         *operation = graph->cache->operations[index];
         return ENGINE_OK;
     }
