@@ -6,15 +6,16 @@
 /* "operator 3 CONV_2D: <what> <why>" */
 static int refuse_tensor(struct load *load, enum engine_status status, const char *what, const char *why)
 {
-    return fault(load->graph.error, status, "operator %u %s: %s %s", load->operation.index, graph_operator_name(load->operation.code), what,
-                 why);
+    return fault(load->graph.error, status, "operator %u %s: %s %s", load->operation.index,
+                 graph_operator_name(load->operation.code), what, why);
 }
 
 int common_check_int8(struct load *load, const struct tensor *tensor, const char *what)
 {
     if (tensor->type != TYPE_INT8) {
         return fault(load->graph.error, ENGINE_E_UNSUPPORTED, "operator %u %s: %s is %s, want INT8",
-                     load->operation.index, graph_operator_name(load->operation.code), what, graph_type_name(tensor->type));
+                     load->operation.index, graph_operator_name(load->operation.code), what,
+                     graph_type_name(tensor->type));
     }
     if (tensor->scales.count != 1 || tensor->scale <= 0.0f) {
         return refuse_tensor(load, ENGINE_E_MODEL, what, "has not one scale > 0");
