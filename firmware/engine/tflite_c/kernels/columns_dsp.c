@@ -13,7 +13,7 @@
 
 enum { GROUP = 4, GROUP_WORDS = 2 };
 
-static uint32_t groups_of(uint32_t depth)
+static inline uint32_t groups_of(uint32_t depth)
 {
     return (depth + GROUP - 1) / GROUP;
 }
@@ -134,8 +134,8 @@ static inline void multiply_pair(const int8_t *first, const int8_t *second, cons
                        "ldrd r4, r5, [%[column]], #8\n\t" DOT_FILTER("first", "a")
                            DOT_FILTER("second", "b") "subs %[singles], %[singles], #1\n\t"
                                                      "bne 1b\n\t"
-                       : [a] "+r"(a), [b] "+r"(b), [w] "=&r"(w), [v] "=&r"(v), [first] "+r"(first),
-                         [second] "+r"(second), [column] "+r"(column), [singles] "+r"(singles)
+                       : [a] "+&r"(a), [b] "+&r"(b), [w] "=&r"(w), [v] "=&r"(v), [first] "+&r"(first),
+                         [second] "+&r"(second), [column] "+&r"(column), [singles] "+&r"(singles)
                        :
                        : "r4", "r5", "cc", "memory");
     }
@@ -145,8 +145,8 @@ static inline void multiply_pair(const int8_t *first, const int8_t *second, cons
                    "2:\n\t" DOT_PAIR_TWICE DOT_PAIR_TWICE "subs %[pairs], %[pairs], #1\n\t"
                    "bne 2b\n\t"
                    "3:\n\t"
-                   : [a] "+r"(a), [b] "+r"(b), [w] "=&r"(w), [v] "=&r"(v), [u] "=&r"(u), [first] "+r"(first),
-                     [second] "+r"(second), [column] "+r"(column), [pairs] "+r"(pairs)
+                   : [a] "+&r"(a), [b] "+&r"(b), [w] "=&r"(w), [v] "=&r"(v), [u] "=&r"(u), [first] "+&r"(first),
+                     [second] "+&r"(second), [column] "+&r"(column), [pairs] "+&r"(pairs)
                    :
                    : "r4", "r5", "r6", "r8", "cc", "memory");
     products[0] = a;
@@ -258,8 +258,8 @@ static inline void multiply_pair_row(const struct pair *pair, const int8_t *inpu
                    "2:\n\t" DOT_ROW DOT_ROW "subs %[eights], %[eights], #1\n\t"
                    "bne 2b\n\t"
                    "3:\n\t"
-                   : [a] "+r"(a), [b] "+r"(b), [w] "=&r"(w), [v] "=&r"(v), [first] "+r"(first), [second] "+r"(second),
-                     [inputs] "+r"(inputs), [eights] "+r"(eights)
+                   : [a] "+&r"(a), [b] "+&r"(b), [w] "=&r"(w), [v] "=&r"(v), [first] "+&r"(first),
+                     [second] "+&r"(second), [inputs] "+&r"(inputs), [eights] "+&r"(eights)
                    : [offsets] "r"(offsets)
                    : "r4", "r5", "r6", "r8", "cc", "memory");
     products[0] = a;
@@ -312,7 +312,7 @@ void columns_multiply_row(const struct columns_filters *filters, const int8_t *i
             "ldmia %[scale], {r4, r5, r6}\n\t" STORE_QUICKLY("a", "[%[to]]") STORE_QUICKLY("b", "[%[to], %[stride]]")  \
                 STORE_QUICKLY("c", "[%[to], %[stride], lsl #1]") "add %[to], %[to], %[stride]\n\t" STORE_QUICKLY(      \
                     "d", "[%[to], %[stride], lsl #1]")                                                                 \
-            : [a] "+r"(a), [b] "+r"(b), [c] "+r"(c), [d] "+r"(d), [to] "+r"(to__)                                      \
+            : [a] "+&r"(a), [b] "+&r"(b), [c] "+&r"(c), [d] "+&r"(d), [to] "+&r"(to__)                                 \
             : [scale] "r"(scale_), [stride] "r"(stride_)                                                               \
             : "r4", "r5", "r6", "cc", "memory");                                                                       \
     } while (0)

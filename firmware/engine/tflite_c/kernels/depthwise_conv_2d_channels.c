@@ -30,8 +30,9 @@ static bool is_padded(const struct window *conv)
     const bool near = conv->x.dilation == 1 && conv->y.dilation == 1;
     const bool reaches = conv->x.pad + window_pad_behind(&conv->x) + conv->y.pad + window_pad_behind(&conv->y) != 0;
 
-    /* Padding far wider than the image is no use, and its size could overflow. */
-    return near && reaches && conv->x.taps <= conv->x.in && conv->y.taps <= conv->y.in && channels_want_padding(conv);
+    /* Padding far wider than the image is no use. */
+    return near && reaches && conv->x.taps <= conv->x.in && conv->y.taps <= conv->y.in &&
+           window_padded_width(conv) <= WINDOW_MAX_ROW_BYTES / conv->in_channels && channels_want_padding(conv);
 }
 
 static uint32_t rows_bytes(struct load *load, const struct window *conv)

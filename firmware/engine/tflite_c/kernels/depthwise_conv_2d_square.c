@@ -47,7 +47,8 @@ bool depthwise_conv_2d_square_choose(struct load *load, struct depthwise_conv_2d
         quads_of(window) * WEIGHT_WORDS + (TAPS + 1) * quads_of(window) * 2 * window_padded_width(window);
 
     if (window->y.taps != TAPS || window->x.taps != TAPS || window->y.dilation != 1 || window->x.dilation != 1 ||
-        window->y.stride > TAPS || conv->depth_multiplier != 1 || window->in_channels % QUAD != 0) {
+        window->y.stride > TAPS || conv->depth_multiplier != 1 || window->in_channels % QUAD != 0 ||
+        window_padded_width(window) > WINDOW_MAX_ROW_BYTES / window->in_channels) {
         return false;
     }
     (void)(window_is_in_place(window) && load_in_place(load));
@@ -174,17 +175,17 @@ static void compute_quad(const struct window *conv, struct rows rows, const uint
 
         __asm volatile(
             ADD_ROW("first")
-            : [a] "+r"(a), [b] "+r"(b), [c] "+r"(c), [d] "+r"(d), [weights] "+r"(w), [x] "=&r"(x), [y] "=&r"(y)
+            : [a] "+&r"(a), [b] "+&r"(b), [c] "+&r"(c), [d] "+&r"(d), [weights] "+&r"(w), [x] "=&r"(x), [y] "=&r"(y)
             : [first] "r"(rows.first)
             : "r4", "r5", "r6", "r8", "memory");
         __asm volatile(
             ADD_ROW("second")
-            : [a] "+r"(a), [b] "+r"(b), [c] "+r"(c), [d] "+r"(d), [weights] "+r"(w), [x] "=&r"(x), [y] "=&r"(y)
+            : [a] "+&r"(a), [b] "+&r"(b), [c] "+&r"(c), [d] "+&r"(d), [weights] "+&r"(w), [x] "=&r"(x), [y] "=&r"(y)
             : [second] "r"(rows.second)
             : "r4", "r5", "r6", "r8", "memory");
         __asm volatile(
             ADD_ROW("third")
-            : [a] "+r"(a), [b] "+r"(b), [c] "+r"(c), [d] "+r"(d), [weights] "+r"(w), [x] "=&r"(x), [y] "=&r"(y)
+            : [a] "+&r"(a), [b] "+&r"(b), [c] "+&r"(c), [d] "+&r"(d), [weights] "+&r"(w), [x] "=&r"(x), [y] "=&r"(y)
             : [third] "r"(rows.third)
             : "r4", "r5", "r6", "r8", "memory");
         if (quick) {
@@ -192,7 +193,7 @@ static void compute_quad(const struct window *conv, struct rows rows, const uint
 
             __asm volatile(STORE_QUICKLY("a", "0") STORE_QUICKLY("b", "1") STORE_QUICKLY("c", "2")
                                STORE_QUICKLY("d", "3")
-                           : [a] "+r"(a), [b] "+r"(b), [c] "+r"(c), [d] "+r"(d), [scale] "+r"(at)
+                           : [a] "+&r"(a), [b] "+&r"(b), [c] "+&r"(c), [d] "+&r"(d), [scale] "+&r"(at)
                            : [output] "r"(output)
                            : "r4", "r5", "r6", "r8", "cc", "memory");
         } else {

@@ -52,6 +52,10 @@ static inline uint32_t window_pad_behind(const struct common_axis *axis)
     return seen > axis->in ? (uint32_t)(seen - axis->in) : 0;
 }
 
+/* Bytes of an input row with its padding, at most, to make copies of: far more than any board has, and a few times as
+ * much is still far from overflowing. */
+enum { WINDOW_MAX_ROW_BYTES = 1 << 24 };
+
 /* A row with its padding; dilation 1. */
 static inline uint32_t window_padded_width(const struct window *window)
 {
