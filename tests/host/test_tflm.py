@@ -1,7 +1,7 @@
 """TFLM_DIR: what is missing is said, a library for another core is refused, and the right one is found.
 
 The libraries here hold an object or two, made for the core in question. What is done with upstream's own library is
-tested in tests/e2e/test_tflm.py. That our adapter (firmware/engine/tflm) compiles cannot be tested here: it takes
+tested in tests/e2e/test_bench_tflm.py. That our adapter (firmware/engine/tflm) compiles cannot be tested here: it takes
 upstream's headers.
 """
 
