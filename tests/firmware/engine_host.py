@@ -21,12 +21,12 @@ ROOMY_ARENA = 512 * 1024
 ORACLE_ARENA = 4 * 1024 * 1024  # by default it gets ten times the size of the model, too little for large tensors
 
 
-def build(folder: Path) -> Path:
-    """Compile engine and harness into `folder`; a warning is an error, as in the firmware."""
+def build(folder: Path, *options: str) -> Path:
+    """Compile engine and harness into `folder`; a warning is an error, as in the firmware. `options`: more for gcc."""
     program = folder / "engine_harness"
     sources = [*sorted(ENGINE.rglob("*.c")), Path(__file__).with_name("engine_harness.c")]
     command = ["gcc", "-std=c99", "-O1", *WARNINGS, *SANITIZERS, f"-I{FIRMWARE}", "-o", program, *sources]
-    subprocess.run(command, check=True)
+    subprocess.run([*command, *options], check=True)
     return program
 
 

@@ -3,7 +3,8 @@
  *
  *   struct engine | tensor area | steps, each with its tables in front of it
  *
- * While loading, the plan lies in the tensor area: no tensor holds anything yet.
+ * Scratch memory is planned among the tensors. While loading, the plan lies in the tensor area, where no tensor holds
+ * anything yet, and what has been read of the model is remembered at the arena's end as long as nothing else is there.
  */
 #include <string.h>
 
