@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -79,6 +80,12 @@ def checksum_results(data: bytes) -> tuple[float, ...]:
     return tuple(round((crc >> shift & 0x3FF) / 1000, 3) for shift in (0, 10, 20))
 
 
+def _atoi(text: str) -> int:
+    """A number as stock firmware reads it, with C's atoi(): the digits in front, 0 if there are none."""
+    match = re.match(r"[+-]?[0-9]+", text)
+    return int(match[0]) if match else 0
+
+
 @dataclass
 class StockDevice:
     """Answers as MLPerf Tiny's own firmware does, defects included: it infers on whatever is in its buffer.
@@ -144,8 +151,8 @@ class StockDevice:
 
     def do_infer(self, arguments: list[str]) -> Answer:
         """`infer N W`."""
-        runs = int(arguments[0]) if arguments else 1
-        warmup = int(arguments[1]) if len(arguments) > 1 else 10
+        runs = _atoi(arguments[0]) if arguments else 1
+        warmup = _atoi(arguments[1]) if len(arguments) > 1 else 10
         if runs < 1:
             return ["e-[Inference iterations must be >0]"]
         begin = self.lap_us + warmup * self.run_us
@@ -160,7 +167,7 @@ class StockDevice:
         return [f"m-results-[{values},]"]  # the trailing comma of some stock firmware
 
     def _load(self, arguments: list[str]) -> Answer:
-        size = int(arguments[0]) if arguments else 0
+        size = _atoi(arguments[0]) if arguments else 0
         if size > self.capacity:
             return [f"Supplied buffer size {size} exceeds maximum of {self.capacity}"]
         if size < 1:

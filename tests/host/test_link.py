@@ -156,6 +156,19 @@ def read_all(link):
     return received
 
 
+@pytest.mark.parametrize(
+    ("command", "answer"),
+    [
+        ("db load 4;0", ["m-[Expecting 4 bytes]"]),
+        ("db load x", ["e-[Command 'db load' must be >0 bytes]"]),
+        ("db load -3", ["e-[Command 'db load' must be >0 bytes]"]),
+        ("infer 0x1", ["e-[Inference iterations must be >0]"]),
+    ],
+)
+def test_the_fake_device_reads_damaged_numbers_as_stock_firmware_does(command, answer):
+    assert StockDevice()(command) == answer
+
+
 def test_the_fake_device_speaks_like_a_stock_one():
     link = FakeLink(StockDevice(), banner=BANNER)
     assert read_all(link) == b"m-timestamp-mode-performance\r\nm-lap-us-0\r\nm-init-done\r\nm-ready\r\n"
