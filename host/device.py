@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Self, TypeVar
@@ -29,7 +29,7 @@ from host.exchange import RESYNC_ATTEMPT_S, Exchange, Transcript, lacks
 from host.link import Link
 from host.wire import codec
 
-__all__ = ["CheckedInference", "Device", "DeviceInfo", "Inference", "Profile", "Transcript"]
+__all__ = ["CheckedInference", "Device", "DeviceInfo", "Inference", "Output", "Profile", "Transcript"]
 
 LOAD_RETRIES = 2
 BANNER_WAIT_S = 0.3
@@ -93,6 +93,14 @@ class CheckedInference:
     duration_us: int | None
     output_bytes: int
     output_crc: int
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What one inference of `stream` put out: `values` of m-results, or `raw`, the output tensor's bytes."""
+
+    values: tuple[float, ...] | None = None
+    raw: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +226,15 @@ class Device:
         )
         self._compare_results(inference.results)
         return inference
+
+    def stream(self, inputs: Iterable[bytes]) -> Iterator[Output]:
+        """One inference of each input, in order. `inputs` is asked for the next one no earlier than it can be sent.
+
+        Raises as `load` and `infer` do; an input whose Output has not come may be sent again, to any device.
+        """
+        for data in inputs:
+            self.load(data)
+            yield Output(values=self.infer(1, 0).results)
 
     def infer_crc(self, iterations: int, warmup: int, *, timeout_s: float | None = None) -> CheckedInference:
         """Like `infer` (our firmware only), for outputs of any size and to the last bit: read them with `output`."""

@@ -41,6 +41,8 @@ def _instructions(run: Run) -> str:
 def _accuracy(run: Run) -> str:
     if run.accuracy is None:
         return NONE
+    if run.accuracy.value is None:
+        return f"{run.accuracy.metric}: none on these {run.accuracy.n} inputs"
     correct = round(run.accuracy.value * run.accuracy.n)
     text = f"{run.accuracy.metric} {run.accuracy.value:.1%} ({correct} of {run.accuracy.n})"
     if run.accuracy.target is None:

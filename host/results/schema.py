@@ -1,4 +1,4 @@
-"""The result record `tinyjoule.result/1`: types, validation, JSON.
+"""The result record `tinyjoule.result/2`: types, validation, JSON.
 
 The structs below are the schema. `encode` checks a record by reading back what it wrote; `decode` refuses unknown
 fields, wrong types and numbers out of range with `ResultInvalid`.
@@ -15,7 +15,8 @@ import msgspec
 
 from host.errors import ResultInvalid
 
-SCHEMA: Final = "tinyjoule.result/1"
+SCHEMA: Final = "tinyjoule.result/2"
+"""What is written. /1, which lacks the fields with defaults, is still read."""
 
 Provenance = Literal["measured", "emulated", "replayed"]
 Mode = Literal["performance", "accuracy", "energy"]
@@ -77,30 +78,66 @@ class DatasetInfo(_Record, frozen=True):
 
 
 class Window(_Record, frozen=True):
-    """`inferences` runs on one input between two clock reads of the device."""
+    """`inferences` runs on one input between two clock reads of the device.
+
+    host_us: the same window by the host's clock; null where the two have nothing to do with each other (an emulator).
+    """
 
     input: str
     inferences: Positive
     duration_us: Positive
+    host_us: Positive | None = None
+
+
+class Interval(_Record, frozen=True):
+    """A confidence interval."""
+
+    low: NonNegative
+    high: NonNegative
+    level: Fraction
 
 
 class Latency(_Record, frozen=True):
-    """Per inference, over the windows."""
+    """Per inference, over the windows.
+
+    cv: coefficient of variation, the sample standard deviation over the mean; null with one window. interval: of the
+    median, by bootstrap over the windows; null with fewer than three.
+    """
 
     median: NonNegative
     min: NonNegative
     max: NonNegative
     unit: str
+    cv: NonNegative | None = None
+    interval: Interval | None = None
+
+
+class ClockCheck(_Record, frozen=True):
+    """The device's clock against the host's over the `windows` long enough to tell.
+
+    ratio: median of device time over host time. drift: |ratio - 1|; above `limit` it is reported.
+    """
+
+    ratio: NonNegative
+    drift: NonNegative
+    limit: Fraction
+    windows: Positive
 
 
 class Accuracy(_Record, frozen=True):
-    """`target` and `met` are null unless the whole official set was used: nothing else may be compared with it."""
+    """`target` and `met` are null unless the whole official set was used, nothing else may be compared with the
+    official target, or a person set a target of their own.
+
+    target_source: whose target it is: "official", "model" (its model.toml) or "user" (--target); null without one.
+    value: null where the metric has none on these inputs (the area under the curve of one class).
+    """
 
     metric: Literal["top1", "auc"]
-    value: Fraction
+    value: Fraction | None
     n: Positive
     target: Fraction | None
     met: bool | None
+    target_source: Literal["official", "model", "user"] | None = None
 
 
 class OperatorCost(_Record, frozen=True):
@@ -139,8 +176,22 @@ class Profile(_Record, frozen=True):
     deviation: float
 
 
+class Unit(_Record, frozen=True):
+    """One board of the session. `port`: null where it is emulated by the session itself. link: the protocol of inputs
+    and outputs; baud: null where the line has none. inputs: finished on it, of all tasks. dropped: why it left the
+    session; null when it did not."""
+
+    name: str
+    port: str | None
+    build_id: str | None
+    link: Literal["stock", "frames"]
+    baud: Positive | None
+    inputs: Count
+    dropped: str | None = None
+
+
 class Run(_Record, frozen=True):
-    """One task in one mode."""
+    """One task in one mode. unit: the board it ran on, by its place in `units`; null when it was spread over all."""
 
     task: str
     mode: Mode
@@ -156,18 +207,21 @@ class Run(_Record, frozen=True):
     accuracy: Accuracy | None
     energy_uj: None = None
     profile: Profile | None = None
+    clock: ClockCheck | None = None
+    unit: Count | None = None
 
 
 class Result(_Record, frozen=True):
-    """One result folder."""
+    """One result folder. `board` and `firmware` are those of the first of `units`."""
 
-    schema: Literal["tinyjoule.result/1"]
+    schema: Literal["tinyjoule.result/1", "tinyjoule.result/2"]
     provenance: Provenance
     created: Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00$")]
     board: BoardInfo
     firmware: FirmwareInfo
     host: HostInfo
     runs: list[Run]
+    units: list[Unit] = []
 
 
 def decode(text: bytes) -> Result:
