@@ -99,7 +99,7 @@ def test_a_profile_is_kept_and_a_record_from_before_there_were_any_is_read() -> 
 @pytest.mark.parametrize(
     ("place", "value"),
     [
-        (("schema",), "tinyjoule.result/2"),
+        (("schema",), "tinyjoule.result/3"),
         (("provenance",), "guessed"),
         (("created",), "yesterday"),
         (("board", "clock_hz"), 0),
