@@ -8,6 +8,7 @@ that no older one can be mistaken for.
 from __future__ import annotations
 
 import contextlib
+import copy
 import errno
 import json
 import os
@@ -47,20 +48,30 @@ _HINTS = {
 class Transcript:
     """log.jsonl: every line sent and received, and notes, with seconds since the start. A context manager."""
 
-    def __init__(self, path: Path) -> None:
-        """Create the file. Raises HostError when it cannot be written, as `add` does."""
+    def __init__(self, path: Path, *, append: bool = False) -> None:
+        """Create the file, or go on behind what it holds. Raises HostError when it cannot be written, as `add` does."""
         self._path = path
+        self._unit: int | None = None
         with self._writing():
-            self._file = path.open("wb", buffering=0)
+            self._file = path.open("ab" if append else "wb", buffering=0)
         self._start = time.monotonic()
 
     def add(self, direction: Literal["tx", "rx", "note"], line: str) -> None:
         """One line; on disk when this returns, as far as we are concerned."""
         seconds = round(time.monotonic() - self._start, 6)
-        text = json.dumps({"t": seconds, "dir": direction, "line": line}) + "\n"
+        entry = {"t": seconds, "dir": direction, "line": line}
+        if self._unit is not None:
+            entry["unit"] = self._unit
+        text = json.dumps(entry) + "\n"
         with self._writing():
             if self._file.write(text.encode()) < len(text):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def of_unit(self, unit: int) -> Transcript:
+        """The same file for one board of several, whose number its lines then carry; other threads may write too."""
+        other = copy.copy(self)
+        other._unit = unit
+        return other
 
     def close(self) -> None:
         """Close the file. May be called twice."""
