@@ -6,7 +6,8 @@ that ships it or something equivalent. `default_catalog` is the project's own ca
 
 from __future__ import annotations
 
-from host.catalog.catalog import Catalog, Dataset, Item, ModelFile, data_folders
+from host.catalog.catalog import Catalog, data_folders
+from host.catalog.entries import Dataset, Item, ModelFile
 from host.catalog.fetch import Progress
 from host.catalog.files import Note
 from host.paths import PROJECT_DIR, cache_folder

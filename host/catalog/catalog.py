@@ -8,19 +8,19 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TypeVar
 from urllib.parse import urljoin
 
 from host.catalog import fetch as net
+from host.catalog.entries import Dataset, Item, ModelFile
 from host.catalog.fetch import Hosts, Progress
-from host.catalog.files import Cache, Form, Found, LocalFolders, Note, Unavailable, Wanted, png_to_rgb
+from host.catalog.files import Cache, Form, Found, LocalFolders, Note, Unavailable, Wanted, png_to_rgb, sha256
 from host.catalog.spec import (
     DatasetSpec,
     DatasetVariant,
     ModelSpec,
     ModelVariant,
     PackageSpec,
-    WireInput,
     load_dataset,
     load_model,
     load_registry,
@@ -29,48 +29,6 @@ from host.catalog.spec import (
 from host.errors import HashMismatch, NotAvailable, SetupError, UsageError
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class ModelFile:
-    """A .tflite on this machine, verified. `input_bytes` is one input on the wire."""
-
-    task: str
-    name: str
-    source: str
-    path: Path
-    sha256: str
-    wire_input: WireInput
-    input_bytes: int
-    outputs: int
-    official: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One input: its wire bytes and the class it belongs to."""
-
-    name: str
-    label: int
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Dataset:
-    """A set of inputs, verified. `target` (a fraction) is defined on the official set only: see `official`.
-
-    `sha256` is over the wire bytes of all items in order.
-    """
-
-    task: str
-    name: str
-    source: str
-    sha256: str
-    classes: int
-    metric: Literal["top1", "auc"]
-    target: float
-    items: tuple[Item, ...]
-    official: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,20 +102,24 @@ class Catalog:
         spec = self.model_spec(task)
 
         def take(variant: ModelVariant) -> ModelFile:
-            file = variant.file or variant.name
-            wanted = Wanted((Form(file, variant.sha256),))
-            urls = () if variant.url is None else (variant.url,)
-            found = self._obtain(task, _Need(f"{task} model", (wanted,), urls, variant.package), fetch=fetch)
+            found = self._beside(variant, self._known(task, "models"))
+            if found is None:
+                wanted = Wanted((Form(variant.file or variant.name, variant.sha256),))
+                urls = () if variant.url is None else (variant.url,)
+                need = _Need(f"{task} model", (wanted,), urls, variant.package)
+                found = self._obtain(task, need, fetch=fetch)[0]
             return ModelFile(
                 task=task,
                 name=variant.name,
                 source=variant.source,
-                path=found[0].path,
+                path=found.path,
                 sha256=variant.sha256,
                 wire_input=spec.wire_input,
                 input_bytes=spec.input_bytes,
                 outputs=spec.outputs,
                 official=variant.official,
+                result=spec.result,
+                quality_target=spec.quality_target,
             )
 
         return _first(f"The model of {task}", spec.variants, take)
@@ -167,6 +129,8 @@ class Catalog:
         spec = self.dataset_spec(task)
 
         def take(variant: DatasetVariant) -> Dataset:
+            if variant.prepare is not None:
+                raise Unavailable(f"`host data fetch {task}` makes it")
             labels = self._labels(spec, variant, fetch=fetch)
             items = self._items(spec, variant, labels, fetch=fetch)
             digest = hashlib.sha256(b"".join(item.data for item in items)).hexdigest()
@@ -185,9 +149,27 @@ class Catalog:
                 target=spec.target,
                 items=items,
                 official=variant.official,
+                window_bytes=spec.wire_bytes,
+                stride_bytes=spec.stride_bytes,
             )
 
         return _first(f"The data set of {task}", spec.variants, take)
+
+    def _beside(self, variant: ModelVariant, folder: Path) -> Found | None:
+        """The file of a variant that is part of the project, or None for one that is not."""
+        if variant.path is None:
+            return None
+        path = folder / variant.path
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise SetupError(f"{path}: {error.strerror}. model.toml beside it names this file.") from error
+        if sha256(data) != variant.sha256:
+            raise HashMismatch(
+                f"{path} is not the file that model.toml beside it names:\n  expected sha256 {variant.sha256}\n"
+                f"  found    sha256 {sha256(data)}\nRestore it, or correct model.toml."
+            )
+        return Found(path, data)
 
     def _toml(self, task: str) -> Path:
         return self.root / "datasets" / task / "dataset.toml"
@@ -199,6 +181,8 @@ class Catalog:
 
     def _labels(self, spec: DatasetSpec, variant: DatasetVariant, *, fetch: bool) -> dict[str, int]:
         labels = variant.labels
+        if labels is None:
+            raise Unavailable("it names no labels")
         if labels.sha256 is None:
             path = self._toml(spec.task).parent / labels.file
             try:
@@ -210,7 +194,7 @@ class Catalog:
             urls = () if variant.base_url is None else (urljoin(variant.base_url, labels.file),)
             found = self._obtain(spec.task, _Need(f"{spec.task} labels", (wanted,), urls, None), fetch=fetch)[0]
             path, data = found.path, found.data
-        parsed = parse_labels(data, str(path), len(spec.class_names))
+        parsed = parse_labels(data, str(path), spec)
         if len(parsed) != variant.count:
             raise SetupError(f"{path}: {len(parsed)} inputs, but {self._toml(spec.task)} says {variant.count}.")
         return parsed
@@ -218,7 +202,7 @@ class Catalog:
     def _items(
         self, spec: DatasetSpec, variant: DatasetVariant, labels: dict[str, int], *, fetch: bool
     ) -> tuple[Item, ...]:
-        registry_path = self._toml(spec.task).parent / variant.registry
+        registry_path = self._toml(spec.task).parent / (variant.registry or "registry.txt")
         registry = load_registry(registry_path)
 
         def form(name: str) -> Form:
@@ -238,9 +222,9 @@ class Catalog:
         need = _Need(f"{spec.task} inputs", wanted, urls, variant.package)
         items = []
         for (name, label), found in zip(labels.items(), self._obtain(spec.task, need, fetch=fetch), strict=True):
-            if len(found.data) != spec.wire_bytes:
-                raise SetupError(f"{found.path}: {len(found.data)} bytes, but an input has {spec.wire_bytes}.")
-            items.append(Item(name, label, found.data))
+            if len(found.data) != spec.file_bytes:
+                raise SetupError(f"{found.path}: {len(found.data)} bytes, but an input has {spec.file_bytes}.")
+            items.append(Item(name, label, found.data, spec.wire_bytes, spec.stride_bytes))
         return tuple(items)
 
     def _obtain(self, task: str, need: _Need, *, fetch: bool) -> list[Found]:

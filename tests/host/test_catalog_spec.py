@@ -3,13 +3,28 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 from catalog_kit import INPUTS, LABELS, TASK, catalog, put, sha, write_dataset, write_model
 from hypothesis import given
 from hypothesis import strategies as st
 
-from host.catalog.spec import load_dataset, load_model, load_registry, parse_labels
+from host.catalog import Item
+from host.catalog.spec import (
+    DatasetSpec,
+    DatasetVariant,
+    WindowsSpec,
+    load_dataset,
+    load_model,
+    load_registry,
+    parse_labels,
+)
 from host.errors import NotAvailable, SetupError
+
+SET = DatasetVariant(name="s", source="s", licence="MIT", count=1)
+TWO = DatasetSpec(task="toy01", metric="top1", target=0.5, wire_bytes=12, class_names=["a", "b"], variants=[SET])
+THREE = msgspec.structs.replace(TWO, class_names=["a", "b", "c"])
+WINDOWS = msgspec.structs.replace(TWO, windows=WindowsSpec(file_bytes=24, stride_bytes=4))
 
 
 @pytest.mark.parametrize(
@@ -23,6 +38,8 @@ from host.errors import NotAvailable, SetupError
         (",2,0", "file name"),
         ("a.bin,2", "is not `file,classes,label`"),
         ("a.bin,2,0,9", "is not `file,classes,label`"),
+        ("a.bin,2,0,12,6", "windows of 12 bytes every 6, but the data set has 12 every 12"),
+        ("a.bin,2,0,12,", "whole numbers"),
         ("a.bin,3,0", "3 classes, but the data set has 2"),
         ("a.bin,2,2", "outside 0..1"),
         ("a.bin,2,-1", "whole numbers"),
@@ -33,24 +50,39 @@ from host.errors import NotAvailable, SetupError
 )
 def test_bad_label_lines_are_named(line, said):
     with pytest.raises(SetupError) as error:
-        parse_labels(f"first.bin,2,0\n\n{line}\n".encode(), "y.csv", 2)
+        parse_labels(f"first.bin,2,0\n\n{line}\n".encode(), "y.csv", TWO)
     assert str(error.value).startswith("y.csv:3: ")
     assert said in str(error.value)
 
 
 def test_labels_keep_their_order_whatever_the_line_ends():
-    assert list(parse_labels(b"\xef\xbb\xbfb.bin,2,1\r\na.bin,2,0", "y.csv", 2).items()) == [("b.bin", 1), ("a.bin", 0)]
+    assert list(parse_labels(b"\xef\xbb\xbfb.bin,2,1\r\na.bin,2,0", "y.csv", TWO).items()) == [
+        ("b.bin", 1),
+        ("a.bin", 0),
+    ]
+
+
+def test_labels_may_tell_window_and_stride():
+    assert parse_labels(b"a.bin,2,1,12,4\nb.bin,2,0\n", "y.csv", WINDOWS) == {"a.bin": 1, "b.bin": 0}
+    with pytest.raises(SetupError, match=r"y\.csv:1: .* 12 bytes every 12, but the data set has 12 every 4"):
+        parse_labels(b"a.bin,2,1,12,12\n", "y.csv", WINDOWS)
+
+
+def test_windows_overlap_and_cover_the_file():
+    data = bytes(range(24))
+    assert Item("a", 0, data, 12, 4).windows() == tuple(data[at : at + 12] for at in (0, 4, 8, 12))
+    assert Item("a", 0, data, 24, 24).windows() == Item("a", 0, data).windows() == (data,)
 
 
 def test_labels_that_are_no_text_are_refused():
     with pytest.raises(SetupError, match=r"y\.csv: not UTF-8"):
-        parse_labels(b"\xff\xfe\x00", "y.csv", 2)
+        parse_labels(b"\xff\xfe\x00", "y.csv", TWO)
 
 
 @given(st.binary(max_size=200) | st.text(alphabet="ab./\\,0123\n\r -", max_size=200).map(str.encode))
 def test_any_bytes_are_labels_in_range_or_an_error(data):
     try:
-        labels = parse_labels(data, "y.csv", 3)
+        labels = parse_labels(data, "y.csv", THREE)
     except SetupError:
         return
     assert all(0 <= label < 3 and "/" not in name and name not in (".", "..") for name, label in labels.items())
