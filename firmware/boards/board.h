@@ -17,7 +17,8 @@
 
 enum board_status {
     BOARD_OK = 0,
-    BOARD_E_OVERRUN = -1 /* received bytes were lost since the last read */
+    BOARD_E_OVERRUN = -1, /* received bytes were lost since the last read */
+    BOARD_E_BAUD = -2     /* this rate is not possible */
 };
 
 /* Clocks, UART (custom_baud of board.ini, 8N1), clock and pin (high). Called once, first; an FPU is on by then, because
@@ -47,6 +48,22 @@ void board_uart_write(const uint8_t *bytes, size_t count);
 
 /* Blocks until the last bit of everything written has left the pin: no transmit interrupt comes after it. */
 void board_uart_flush(void);
+
+/* Received bytes that may wait unread without loss; more are lost, or (on a line with flow control) not yet sent. */
+uint32_t board_uart_capacity(void);
+
+/* The line's rate, in bits a second; 0: this line has none. The one of board_init() until it is set. */
+uint32_t board_uart_baud(void);
+
+/* The highest rate that can be set; 0: this line has none. */
+uint32_t board_uart_baud_max(void);
+
+/* Whether the UART's clock can be divided to this rate with an error under 2 %. */
+bool board_uart_baud_possible(uint32_t baud);
+
+/* Send and receive at this rate from now on. After board_uart_flush(); a byte that arrives meanwhile is lost or
+ * damaged. Returns BOARD_OK, or BOARD_E_BAUD with nothing changed. */
+int board_uart_set_baud(uint32_t baud);
 
 /* Drive the timing pin that a power monitor watches. High at rest; a window is bounded by two falling edges. */
 void board_timing_pin_set(bool high);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One handler per command of wire.toml. A handler writes everything but the line that ends the reply. */
+/* The commands of any MLPerf Tiny device, and who answers which. */
+#include "commands.h"
+
 #include "board.h"
-#include "device.h"
 #include "wire_table.h"
 
 #include <stddef.h>
@@ -22,7 +23,7 @@ static void say_clock(struct reply *reply, uint64_t clock_us)
     say_lap(reply, (uint32_t)clock_us);
 }
 
-static void say_no_model(struct device *device)
+void command_say_no_model(struct device *device)
 {
     if (device->refusal != NULL) {
         say_error_model_refused(&device->reply, device->model->id, device->refusal);
@@ -75,7 +76,7 @@ static void command_profile(struct device *device)
 {
     say_profile(&device->reply, WIRE_PROFILE);
     if (device->engine == NULL) {
-        say_no_model(device);
+        command_say_no_model(device);
     } else {
         say_model(&device->reply, device->model->id);
     }
@@ -186,7 +187,7 @@ static bool parse_infer(struct device *device, const struct wire_command *comman
 static bool check_infer(struct device *device)
 {
     if (device->engine == NULL) {
-        say_no_model(device);
+        command_say_no_model(device);
         return false;
     }
     if (!check_input(device)) {
@@ -305,134 +306,6 @@ static void command_results_raw(struct device *device, const struct wire_command
     }
 }
 
-static void command_model(struct device *device, const struct wire_command *command)
-{
-    if (command->count > 0) {
-        const struct model *found = NULL;
-        for (uint32_t i = 0; i < model_count && found == NULL; i++) {
-            found = wire_same(model_table[i].id, command->arguments[0]) ? &model_table[i] : NULL;
-        }
-        if (found == NULL) {
-            device_deselect(device);
-            say_error_model_unknown(&device->reply, command->arguments[0]);
-            return;
-        }
-        device_select(device, found);
-    }
-    if (device->engine == NULL) {
-        say_no_model(device);
-    } else {
-        say_model(&device->reply, device->model->id);
-    }
-}
-
-static void command_mode(struct device *device, const struct wire_command *command)
-{
-    if (command->count > 0) {
-        unsigned mode = 0;
-        while (mode < (unsigned)WIRE_MODE_COUNT && !wire_same(wire_modes[mode], command->arguments[0])) {
-            mode++;
-        }
-        if (mode == (unsigned)WIRE_MODE_COUNT) {
-            say_error_mode_unknown(&device->reply, command->arguments[0]);
-            return;
-        }
-        device->mode = (enum wire_mode)mode;
-    }
-    say_timestamp_mode(&device->reply, wire_modes[device->mode]);
-}
-
-static void put_model_list(struct reply *reply)
-{
-    for (uint32_t i = 0; i < model_count; i++) {
-        reply_text(reply, i > 0 ? "," : "");
-        reply_text(reply, model_table[i].id);
-    }
-}
-
-/* Facts of the active model: 0 or "none" without one. */
-static void put_model_fact(struct device *device, enum wire_info key)
-{
-    struct reply *reply = &device->reply;
-    const bool active = device->engine != NULL;
-    if (key == WIRE_INFO_MODEL) {
-        reply_text(reply, active ? device->model->id : "none");
-    } else if (key == WIRE_INFO_MODEL_SHA256) {
-        reply_text(reply, active ? device->model->sha256 : "none");
-    } else if (key == WIRE_INFO_MODEL_BYTES) {
-        reply_decimal(reply, active ? device->model->bytes : 0U);
-    } else if (key == WIRE_INFO_ARENA_BYTES) {
-        reply_decimal(reply, active ? engine_arena_bytes(device->engine) : 0U);
-    } else if (key == WIRE_INFO_INPUT_BYTES) {
-        reply_decimal(reply, active ? engine_input(device->engine)->bytes : 0U);
-    } else {
-        reply_decimal(reply, active ? bench_output_elements(device->engine) : 0U);
-    }
-}
-
-static void put_info(struct device *device, enum wire_info key)
-{
-    struct reply *reply = &device->reply;
-    switch (key) {
-    case WIRE_INFO_VERSION:
-        reply_text(reply, build_version);
-        break;
-    case WIRE_INFO_BUILD_ID:
-        reply_text(reply, build_id);
-        break;
-    case WIRE_INFO_BOARD:
-        reply_text(reply, board_name());
-        break;
-    case WIRE_INFO_CORE_HZ:
-        reply_decimal(reply, board_core_hz());
-        break;
-    case WIRE_INFO_ENGINE:
-        reply_text(reply, engine_name());
-        break;
-    case WIRE_INFO_COMPILER:
-        reply_text(reply, build_compiler);
-        break;
-    case WIRE_INFO_FLAGS:
-        reply_text(reply, build_flags);
-        break;
-    case WIRE_INFO_MODELS:
-        put_model_list(reply);
-        break;
-    case WIRE_INFO_MODEL:
-    case WIRE_INFO_MODEL_SHA256:
-    case WIRE_INFO_MODEL_BYTES:
-    case WIRE_INFO_ARENA_BYTES:
-    case WIRE_INFO_INPUT_BYTES:
-    case WIRE_INFO_OUTPUT_ELEMENTS:
-        put_model_fact(device, key);
-        break;
-    case WIRE_INFO_ARENA_CAPACITY_BYTES:
-        reply_decimal(reply, device->config.arena_bytes);
-        break;
-    case WIRE_INFO_MODE:
-        reply_text(reply, wire_modes[device->mode]);
-        break;
-    case WIRE_INFO_CYCLES:
-        if (device->has_window && device->window.has_cycles) {
-            reply_decimal(reply, device->window.cycles);
-        } else {
-            reply_text(reply, "none");
-        }
-        break;
-    case WIRE_INFO_COUNT:
-        break;
-    }
-}
-
-static void command_info(struct device *device)
-{
-    for (unsigned key = 0; key < (unsigned)WIRE_INFO_COUNT; key++) {
-        say_info_begin(&device->reply, wire_info_keys[key]);
-        put_info(device, (enum wire_info)key);
-        say_info_end(&device->reply);
-    }
-}
-
 void device_banner(struct device *device)
 {
     say_timestamp_mode(&device->reply, wire_modes[device->mode]);
@@ -490,6 +363,12 @@ void device_command(struct device *device, const struct wire_command *command)
         break;
     case WIRE_COMMAND_INFO:
         command_info(device);
+        break;
+    case WIRE_COMMAND_FRAMES:
+        command_frames(device, command);
+        break;
+    case WIRE_COMMAND_BAUD:
+        command_baud(device, command);
         break;
     case WIRE_COMMAND_COUNT:
         break;

@@ -97,6 +97,11 @@ static void device_answer(struct device *device, enum wire_event event, const st
         break;
     }
     say_ready(reply);
+    if (device->next_baud != 0) {
+        board_uart_flush();
+        (void)board_uart_set_baud(device->next_baud); /* possible: it was asked before */
+        device->next_baud = 0;
+    }
 }
 
 void device_poll(struct device *device)

@@ -42,6 +42,7 @@ struct device {
     const char *refusal;       /* why `model` is not active; NULL when it is, or when there is none */
     struct engine_error error; /* what `refusal` may point into */
     enum wire_mode mode;
+    uint32_t next_baud; /* the line's rate once the present answer has been sent; 0: as it is */
     bool has_results;
     bool has_window;
     struct bench_window window; /* the last one of the active model, with has_window */

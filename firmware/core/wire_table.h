@@ -16,15 +16,32 @@ enum {
     WIRE_BAUD = 115200,
     WIRE_ITERATIONS = 1,
     WIRE_WARMUP = 10,
+    WIRE_FRAMES_VERSION = 1,
+    WIRE_FRAME_PAYLOAD_BYTES = 1024,
+    WIRE_FRAME_PAUSE_MS = 200,
+    WIRE_BAUD_REVERT_MS = 3000,
 };
 
 #define WIRE_LINE_END "\r\n"
+#define WIRE_ERROR_BEGIN "e-["
+#define WIRE_ERROR_END "]"
 #define WIRE_VENDOR "tinyjoule"
 #define WIRE_PROFILE "ULPMark for tinyML Firmware V0.0.1"
 #define WIRE_REASON_INPUT_TYPE "the input is neither int8 nor float32"
 #define WIRE_REASON_INPUT_PIXELS "the input is not int8, and its bytes are pixels"
 #define WIRE_REASON_OUTPUT_TYPE "the output is neither int8 nor float32"
 #define WIRE_REASON_INPUT_LARGE "the input is larger than the buffer for it"
+
+enum wire_frame_type {
+    WIRE_FRAME_DATA = 0x10,
+    WIRE_FRAME_LOAD = 0x11,
+    WIRE_FRAME_RUN = 0x12,
+    WIRE_FRAME_PING = 0x13,
+    WIRE_FRAME_ACCEPTED = 0x20,
+    WIRE_FRAME_AGAIN = 0x21,
+    WIRE_FRAME_RESULT = 0x22,
+    WIRE_FRAME_REFUSED = 0x23,
+};
 
 enum wire_command_id {
     WIRE_COMMAND_HELP,
@@ -43,6 +60,8 @@ enum wire_command_id {
     WIRE_COMMAND_MODEL,
     WIRE_COMMAND_MODE,
     WIRE_COMMAND_INFO,
+    WIRE_COMMAND_FRAMES,
+    WIRE_COMMAND_BAUD,
     WIRE_COMMAND_COUNT
 };
 
@@ -73,6 +92,8 @@ static const struct wire_row wire_rows[] = {
     {"model", NULL, 1},
     {"mode", NULL, 1},
     {"info", NULL, 0},
+    {"frames", NULL, 1},
+    {"baud", NULL, 1},
 };
 
 static const char *const wire_help[] = {
@@ -92,6 +113,8 @@ static const char *const wire_help[] = {
     "model [ID]        : make a model of `info` the active one, or name the active one",
     "mode [MODE]       : performance (m-lap-us), energy (timing pin) or both; or tell which",
     "info              : firmware, board, engine, models and limits",
+    "frames VERSION    : take binary frames beside text, from number 0 on; 0 switches them off",
+    "baud N            : the UART's rate from the end of this answer on",
 };
 
 enum wire_mode {
@@ -125,6 +148,7 @@ enum wire_info {
     WIRE_INFO_OUTPUT_ELEMENTS,
     WIRE_INFO_MODE,
     WIRE_INFO_CYCLES,
+    WIRE_INFO_BAUD_MAX,
     WIRE_INFO_COUNT
 };
 
@@ -146,6 +170,7 @@ static const char *const wire_info_keys[] = {
     "output-elements",
     "mode",
     "cycles",
+    "baud-max",
 };
 
 static inline void say_ready(struct reply *reply)
@@ -320,6 +345,26 @@ static inline void say_info_begin(struct reply *reply, const char *key)
 
 static inline void say_info_end(struct reply *reply)
 {
+    reply_text(reply, "]");
+    reply_line_end(reply);
+}
+
+static inline void say_frames(struct reply *reply, uint32_t version, uint32_t payload, uint32_t window)
+{
+    reply_text(reply, "m-frames-[version ");
+    reply_decimal(reply, version);
+    reply_text(reply, ", payload ");
+    reply_decimal(reply, payload);
+    reply_text(reply, ", window ");
+    reply_decimal(reply, window);
+    reply_text(reply, "]");
+    reply_line_end(reply);
+}
+
+static inline void say_baud(struct reply *reply, uint32_t baud)
+{
+    reply_text(reply, "m-baud-[");
+    reply_decimal(reply, baud);
     reply_text(reply, "]");
     reply_line_end(reply);
 }
@@ -526,6 +571,24 @@ static inline void say_error_prof_operators(struct reply *reply, const char *mod
     reply_text(reply, ": it has more than ");
     reply_decimal(reply, limit);
     reply_text(reply, " operators]");
+    reply_line_end(reply);
+}
+
+static inline void say_error_frames_version(struct reply *reply, uint32_t version, uint32_t known)
+{
+    reply_text(reply, "e-[Frames of version ");
+    reply_decimal(reply, version);
+    reply_text(reply, " are unknown, version ");
+    reply_decimal(reply, known);
+    reply_text(reply, " is known]");
+    reply_line_end(reply);
+}
+
+static inline void say_error_baud(struct reply *reply, uint32_t baud)
+{
+    reply_text(reply, "e-[Baud ");
+    reply_decimal(reply, baud);
+    reply_text(reply, " is not possible]");
     reply_line_end(reply);
 }
 

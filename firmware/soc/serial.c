@@ -4,6 +4,14 @@
 #include "boards/board.h"
 #include "soc/cortexm/cortexm.h"
 
+void serial_init(struct serial *serial, void (*start_transmitter)(void))
+{
+    serial->rx = (struct ring){.bytes = serial->rx_bytes, .size = SERIAL_RX_BYTES};
+    serial->tx = (struct ring){.bytes = serial->tx_bytes, .size = SERIAL_TX_BYTES};
+    serial->overrun = false;
+    serial->start_tx = start_transmitter;
+}
+
 void serial_received(struct serial *serial, uint8_t byte)
 {
     if (!ring_put(&serial->rx, byte)) {
@@ -58,7 +66,7 @@ void serial_write(struct serial *serial, const uint8_t *bytes, size_t count)
         while (!ring_put(&serial->tx, bytes[i])) {
             uint32_t mask = cortexm_irq_mask();
             serial->start_tx();
-            if (ring_count(&serial->tx) == RING_BYTES) {
+            if (ring_count(&serial->tx) == SERIAL_TX_BYTES) {
                 cortexm_sleep(); /* the transmitter's next interrupt makes room */
             }
             cortexm_irq_restore(mask);

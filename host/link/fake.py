@@ -194,6 +194,7 @@ class TinyjouleDevice(StockDevice):
             "engine": "tflite_c 0.1.0", "compiler": "none", "flags": "-O2", "models": ",".join(self.models),
             "model": self.model, "model-sha256": "0" * 64, "model-bytes": 1, "arena-bytes": 2,
             "arena-capacity-bytes": 3, "input-bytes": 4, "output-elements": 3, "mode": self.mode, "cycles": "none",
+            "baud-max": 0,
         }  # fmt: skip
         return [f"m-info-{key}-[{value}]" for key, value in facts.items()]
 

@@ -174,6 +174,22 @@ class Info:
 
 
 @dataclass(frozen=True, slots=True)
+class Frames:
+    """Binary frames of `version` are on (0: off): `payload` data bytes in one at most, `window` bytes may be unread."""
+
+    version: int
+    payload: int
+    window: int
+
+
+@dataclass(frozen=True, slots=True)
+class Baud:
+    """The UART's rate after this reply."""
+
+    baud: int
+
+
+@dataclass(frozen=True, slots=True)
 class Error:
     """The device refused. `text` is without `e-[` and `]`; `kind` is its name in wire.toml, "" if it is not there."""
 
@@ -210,6 +226,8 @@ Reply = (
     | ProfOperator
     | ProfWhole
     | Info
+    | Frames
+    | Baud
     | Error
     | Unknown
 )
@@ -248,6 +266,8 @@ _MAKERS: dict[str, Callable[..., Reply]] = {
     "prof_operator": ProfOperator,
     "prof_whole": ProfWhole,
     "info": Info,
+    "frames": Frames,
+    "baud": Baud,
 }
 
 _CONVERTERS: dict[str, Callable[[str], object]] = {

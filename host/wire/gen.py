@@ -101,9 +101,16 @@ def generate(wire: Spec) -> str:
         "BAUD": limits.baud,
         "ITERATIONS": limits.iterations,
         "WARMUP": limits.warmup,
+        "FRAMES_VERSION": wire.frames.version,
+        "FRAME_PAYLOAD_BYTES": wire.frames.payload_bytes,
+        "FRAME_PAUSE_MS": wire.frames.pause_ms,
+        "BAUD_REVERT_MS": wire.frames.revert_ms,
     }
+    types = {f"WIRE_FRAME_{_upper(name)}": value for name, value in wire.frames.types.items()}
     texts = {
         "LINE_END": limits.line_end,
+        "ERROR_BEGIN": limits.error_begin,
+        "ERROR_END": limits.error_end,
         "VENDOR": wire.vendor,
         "PROFILE": wire.profile,
         **{f"REASON_{_upper(name)}": text for name, text in wire.reasons.items()},
@@ -113,6 +120,9 @@ def generate(wire: Spec) -> str:
         HEAD,
         "enum {\n" + "".join(f"    WIRE_{name} = {value},\n" for name, value in numbers.items()) + "};\n",
         "".join(f"#define WIRE_{name} {_c(value)}\n" for name, value in texts.items()),
+        "enum wire_frame_type {\n"
+        + "".join(f"    {name} = 0x{value:02X},\n" for name, value in types.items())
+        + "};\n",
         _commands(wire),
         _strings("wire_help", help_lines),
         _enum("wire_mode", "WIRE_MODE_", list(wire.modes)),

@@ -86,9 +86,22 @@ class Limits:
     buffer_bytes: int
     terminator: str
     line_end: str
+    error_begin: str
+    error_end: str
     baud: int
     iterations: int
     warmup: int
+
+
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """See [frames] of wire.toml; `types` by name, e.g. types["data"] is 0x10."""
+
+    version: int
+    payload_bytes: int
+    pause_ms: int
+    revert_ms: int
+    types: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +109,7 @@ class Spec:
     """All of wire.toml; dictionaries keep its order."""
 
     limits: Limits
+    frames: Frames
     vendor: str
     profile: str
     modes: tuple[str, ...]
@@ -140,6 +154,7 @@ def spec() -> Spec:
     stock = {name for item in commands.values() if item.origin == "stock" for name in item.answers}
     return Spec(
         Limits(**raw["limits"]),
+        Frames(**raw["frames"]),
         raw["identity"]["vendor"],
         raw["identity"]["profile"],
         tuple(raw["modes"]),

@@ -55,7 +55,7 @@ const char build_flags[] = "-O1 -DX=[1]";
 
 /* ---- what the test wants to know ---- */
 
-static char trace[TRACE_BYTES]; /* w write, f flush, c clock, y cycles, r run, _ pin low, ^ pin high */
+static char trace[TRACE_BYTES]; /* w write, f flush, c clock, y cycles, r run, b baud, _ pin low, ^ pin high */
 static size_t trace_used;
 static uint64_t clock_us;
 
@@ -179,6 +179,7 @@ static uint8_t *frame;
 static size_t frame_used;
 static size_t frame_bytes;
 static bool overrun;
+static uint32_t baud;
 
 void board_init(void)
 {
@@ -231,6 +232,36 @@ void board_uart_flush(void)
     note('f');
 }
 
+uint32_t board_uart_capacity(void)
+{
+    return 4096;
+}
+
+uint32_t board_uart_baud(void)
+{
+    return baud;
+}
+
+uint32_t board_uart_baud_max(void)
+{
+    return 2000000;
+}
+
+bool board_uart_baud_possible(uint32_t wanted)
+{
+    return wanted >= 9600 && wanted <= board_uart_baud_max();
+}
+
+int board_uart_set_baud(uint32_t wanted)
+{
+    note('b');
+    if (!board_uart_baud_possible(wanted)) {
+        return BOARD_E_BAUD;
+    }
+    baud = wanted;
+    return BOARD_OK;
+}
+
 void board_timing_pin_set(bool high)
 {
     note(high ? '^' : '_');
@@ -260,6 +291,7 @@ static void serve(char type, struct device *device, const struct device_config *
 {
     if (type == 'R') {
         memcpy(&clock_us, frame, sizeof clock_us);
+        baud = 115200;
         device_start(device, config);
     } else if (type == 'D') {
         while (frame_used < frame_bytes) {

@@ -21,6 +21,10 @@
 #include <time.h>
 #include <unistd.h>
 
+enum {
+    SOCKET_BYTES = 65536
+}; /* fewer than the kernel keeps for a connection: then the client waits, nothing is lost */
+
 static const char *port_argument = "0";
 static int listener = -1;
 static int client = -1;
@@ -171,6 +175,33 @@ void board_uart_write(const uint8_t *bytes, size_t count)
 void board_uart_flush(void)
 {
     /* send() has handed everything to the kernel; there is no interrupt that could come later. */
+}
+
+uint32_t board_uart_capacity(void)
+{
+    return SOCKET_BYTES;
+}
+
+uint32_t board_uart_baud(void)
+{
+    return 0;
+}
+
+uint32_t board_uart_baud_max(void)
+{
+    return 0;
+}
+
+bool board_uart_baud_possible(uint32_t baud)
+{
+    (void)baud;
+    return false;
+}
+
+int board_uart_set_baud(uint32_t baud)
+{
+    (void)baud;
+    return BOARD_E_BAUD;
 }
 
 void board_timing_pin_set(bool high)

@@ -70,6 +70,31 @@ void board_uart_flush(void)
     stm32l4_lpuart_flush();
 }
 
+uint32_t board_uart_capacity(void)
+{
+    return stm32l4_lpuart_capacity();
+}
+
+uint32_t board_uart_baud(void)
+{
+    return stm32l4_lpuart_baud();
+}
+
+uint32_t board_uart_baud_max(void)
+{
+    return stm32l4_lpuart_baud_max();
+}
+
+bool board_uart_baud_possible(uint32_t baud)
+{
+    return stm32l4_lpuart_baud_possible(baud);
+}
+
+int board_uart_set_baud(uint32_t baud)
+{
+    return stm32l4_lpuart_set_baud(baud);
+}
+
 void board_timing_pin_set(bool high)
 {
     stm32l4_pin_set(STM32L4_PORT_F, TIMING_PIN, high);

@@ -53,6 +53,33 @@ void board_uart_flush(void)
 #error "board_uart_flush: the shift register counts too, and no transmit interrupt may come after it"
 }
 
+uint32_t board_uart_capacity(void)
+{
+#error "board_uart_capacity: TJ_RX_BYTES, with the queue of soc/serial.h"
+}
+
+uint32_t board_uart_baud(void)
+{
+#error "board_uart_baud: TJ_BAUD until another one is set; 0 on a line without rates"
+}
+
+uint32_t board_uart_baud_max(void)
+{
+#error "board_uart_baud_max: what the UART, its clock and the way to the host can do; TJ_BAUD where it cannot change"
+}
+
+bool board_uart_baud_possible(uint32_t baud)
+{
+#error "board_uart_baud_possible: whether the divider comes within 2 % of it"
+    (void)baud;
+}
+
+int board_uart_set_baud(uint32_t baud)
+{
+#error "board_uart_set_baud: the divider; BOARD_E_BAUD with nothing changed when it is not possible"
+    (void)baud;
+}
+
 void board_timing_pin_set(bool high)
 {
 #error "board_timing_pin_set: one register write; a power monitor watches this pin"

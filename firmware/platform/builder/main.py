@@ -47,6 +47,7 @@ defines = [
     f"-DTJ_CORE_HZ={board.clock_hz or 0}",
     f"-DTJ_ARENA_BYTES={board.arena_bytes}",
     f"-DTJ_INPUT_BYTES={option('input_bytes')}",
+    f"-DTJ_RX_BYTES={option('rx_bytes')}",
     f"-DTJ_BAUD={board.baud}",
 ]
 try:

@@ -3,6 +3,7 @@
 #ifndef TJ_SOC_CMSDK_H
 #define TJ_SOC_CMSDK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,6 +21,11 @@ void cmsdk_uart_init(uint32_t baud);
 int cmsdk_uart_read(uint8_t *bytes, size_t capacity);
 void cmsdk_uart_write(const uint8_t *bytes, size_t count);
 void cmsdk_uart_flush(void);
+uint32_t cmsdk_uart_capacity(void);
+uint32_t cmsdk_uart_baud(void);
+uint32_t cmsdk_uart_baud_max(void);
+bool cmsdk_uart_baud_possible(uint32_t baud);
+int cmsdk_uart_set_baud(uint32_t baud);
 
 /* The board's interrupt table leads here. */
 void cmsdk_uart_rx_isr(void);

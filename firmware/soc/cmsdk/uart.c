@@ -11,7 +11,7 @@ enum {
     STATE = 0x04,
     CTRL = 0x08,
     INTSTATUS = 0x0C, /* read: pending; write 1: clear */
-    BAUDDIV = 0x10,   /* at least 16 */
+    BAUDDIV = 0x10,   /* 20 bits, at least 16 */
 
     STATE_TX_FULL = 1 << 0,
     STATE_RX_FULL = 1 << 1,
@@ -26,9 +26,12 @@ enum {
     INT_RX = 1 << 1,
 
     BITS_PER_BYTE = 10, /* 8N1 */
+    DIVIDER_MIN = 16,
+    DIVIDER_MAX = (1 << 20) - 1,
 };
 
 static struct serial serial;
+static uint32_t present_baud;
 static uint64_t byte_time_us;
 
 static volatile uint32_t *uart(uint32_t offset)
@@ -45,11 +48,22 @@ static void start_tx(void)
     }
 }
 
+static uint32_t divider(uint32_t baud)
+{
+    return (cmsdk_uart.clock_hz + baud / 2u) / baud;
+}
+
+static void use_baud(uint32_t baud)
+{
+    present_baud = baud;
+    byte_time_us = (1000000u * (uint32_t)BITS_PER_BYTE + baud - 1u) / baud;
+    *uart(BAUDDIV) = divider(baud);
+}
+
 void cmsdk_uart_init(uint32_t baud)
 {
-    serial.start_tx = start_tx;
-    byte_time_us = (1000000u * (uint32_t)BITS_PER_BYTE + baud - 1u) / baud;
-    *uart(BAUDDIV) = (cmsdk_uart.clock_hz + baud / 2u) / baud;
+    serial_init(&serial, start_tx);
+    use_baud(baud);
     *uart(CTRL) = CTRL_TX_ENABLE | CTRL_RX_ENABLE | CTRL_TX_IRQ | CTRL_RX_IRQ;
     /* Throw away what may be in the buffer from before. QEMU needs this read as well: it looks again whether the UART
      * can receive only after one, not when the receiver is switched on, and would leave the first bytes unread. */
@@ -102,6 +116,40 @@ void cmsdk_uart_flush(void)
     uint64_t end_us = board_clock_us() + byte_time_us + 1u;
     while (board_clock_us() < end_us) {
     }
+}
+
+uint32_t cmsdk_uart_capacity(void)
+{
+    return SERIAL_RX_BYTES;
+}
+
+uint32_t cmsdk_uart_baud(void)
+{
+    return present_baud;
+}
+
+uint32_t cmsdk_uart_baud_max(void)
+{
+    return cmsdk_uart.clock_hz / DIVIDER_MIN;
+}
+
+bool cmsdk_uart_baud_possible(uint32_t baud)
+{
+    if (baud == 0 || baud > cmsdk_uart_baud_max() || divider(baud) > DIVIDER_MAX) {
+        return false;
+    }
+    uint32_t made = divider(baud) * baud; /* what the clock would have to be: below 1.5 times of what it is */
+    uint32_t error = made > cmsdk_uart.clock_hz ? made - cmsdk_uart.clock_hz : cmsdk_uart.clock_hz - made;
+    return error < cmsdk_uart.clock_hz / 50u; /* 2 % */
+}
+
+int cmsdk_uart_set_baud(uint32_t baud)
+{
+    if (!cmsdk_uart_baud_possible(baud)) {
+        return BOARD_E_BAUD;
+    }
+    use_baud(baud);
+    return BOARD_OK;
 }
 
 void cortexm_fault_putc(char character)

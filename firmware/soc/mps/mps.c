@@ -56,6 +56,31 @@ void board_uart_flush(void)
     cmsdk_uart_flush();
 }
 
+uint32_t board_uart_capacity(void)
+{
+    return cmsdk_uart_capacity();
+}
+
+uint32_t board_uart_baud(void)
+{
+    return cmsdk_uart_baud();
+}
+
+uint32_t board_uart_baud_max(void)
+{
+    return cmsdk_uart_baud_max();
+}
+
+bool board_uart_baud_possible(uint32_t baud)
+{
+    return cmsdk_uart_baud_possible(baud);
+}
+
+int board_uart_set_baud(uint32_t baud)
+{
+    return cmsdk_uart_set_baud(baud);
+}
+
 void board_timing_pin_set(bool high)
 {
     volatile uint32_t *led = cortexm_register(mps_fpgaio + FPGAIO_LED);

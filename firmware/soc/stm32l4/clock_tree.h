@@ -32,7 +32,9 @@ enum {
 };
 
 /* LPUART1's baud register: 256 * clock / baud, rounded (RM0432, LPUART_BRR). For 115200 it is 266695, 0.00005 % off the
- * clock it is given; what counts is the 0.011 % above, where a receiver takes 3 %. */
+ * clock it is given; what counts is the 0.011 % above, where a receiver takes 3 %. The register has 20 bits, and the
+ * clock must be 3 to 4096 times the baud rate (RM0432, LPUART baud rate generation): 29 301 baud and up, where rounding
+ * costs at most half of 1 / 768. */
 static inline uint32_t clock_lpuart_divider(uint32_t baud)
 {
     return (uint32_t)((256ULL * CLOCK_CORE_HZ + baud / 2U) / baud);

@@ -36,6 +36,11 @@ void stm32l4_lpuart_init(uint32_t baud);
 int stm32l4_lpuart_read(uint8_t *bytes, size_t capacity);
 void stm32l4_lpuart_write(const uint8_t *bytes, size_t count);
 void stm32l4_lpuart_flush(void);
+uint32_t stm32l4_lpuart_capacity(void);
+uint32_t stm32l4_lpuart_baud(void);
+uint32_t stm32l4_lpuart_baud_max(void);
+bool stm32l4_lpuart_baud_possible(uint32_t baud);
+int stm32l4_lpuart_set_baud(uint32_t baud);
 void stm32l4_lpuart_isr(void);
 
 #endif
