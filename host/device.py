@@ -71,19 +71,20 @@ class DeviceInfo:
     output_elements: int
     mode: str
     cycles: int | None
-    baud_max: int
 
 
 @dataclass(frozen=True, slots=True)
 class Inference:
     """Answer to `infer`. start_us and end_us: the device's clock modulo 2^32, None in energy mode; `duration_us` is
-    right over one wrap of it."""
+    right over one wrap of it. host_us: the same window by the host's clock, from the lines around it as they came; what
+    the line delays one of them by more than another is in it."""
 
     iterations: int
     start_us: int | None
     end_us: int | None
     duration_us: int | None
     results: tuple[float, ...]
+    host_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +223,9 @@ class Device:
             raise LoadIncomplete("no input is known to be on the device whole: load one after every error or change")
         inference = self._ask(
             *("infer", iterations, warmup),
-            parse=lambda replies: _parse_infer(replies, iterations, warmup, self.outputs),
+            parse=lambda replies: _parse_infer(
+                replies, iterations, warmup, self.outputs, _window_us(replies, self._exchange.arrivals_s)
+            ),
             timeout_s=self.infer_timeout_s if timeout_s is None else timeout_s,
         )
         self._compare_results(inference.results)
@@ -419,7 +422,20 @@ def _parse_raw(replies: Replies, count: int) -> bytes:
     return data
 
 
-def _parse_infer(replies: Replies, iterations: int, warmup: int, outputs: int | None) -> Inference:
+def _window_us(replies: Replies, arrivals_s: Sequence[float]) -> int | None:
+    """How long the window took by the host's clock, which saw the lines of the reply come at `arrivals_s`.
+
+    Stock firmware sends the first lap before it runs, ours both laps behind: the window is the longer silence.
+    """
+    came_s = [
+        at for reply, at in zip(replies, arrivals_s, strict=True) if isinstance(reply, codec.InferStart | codec.Lap)
+    ]
+    if len(came_s) != 3:
+        return None
+    return round(max(came_s[1] - came_s[0], came_s[2] - came_s[1]) * 1e6)
+
+
+def _parse_infer(replies: Replies, iterations: int, warmup: int, outputs: int | None, host_us: int | None) -> Inference:
     laps = _parse_window(replies, iterations, warmup, codec.Results)
     results = _first(replies, codec.Results)
     if not all(math.isfinite(value) for value in results.values):
@@ -432,7 +448,7 @@ def _parse_infer(replies: Replies, iterations: int, warmup: int, outputs: int | 
     if not laps:
         return Inference(iterations, None, None, None, results.values)
     start, end = laps
-    return Inference(iterations, start.us, end.us, codec.lap_us(start, end), results.values)
+    return Inference(iterations, start.us, end.us, codec.lap_us(start, end), results.values, host_us)
 
 
 def _parse_info(replies: Replies) -> DeviceInfo:
@@ -464,7 +480,6 @@ def _parse_info(replies: Replies) -> DeviceInfo:
             output_elements=int(facts["output-elements"]),
             mode=facts["mode"],
             cycles=None if facts["cycles"] == "none" else int(facts["cycles"]),
-            baud_max=int(facts["baud-max"]),
         )
     except KeyError as error:
         raise GarbledReply(f"`info` lacks {error}: another version of the firmware, or a lost line.") from None

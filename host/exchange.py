@@ -108,6 +108,8 @@ class Exchange:
         self._resyncs = 0
         self._understood = False
         self._heard = False
+        self._read_s = 0.0  # when the last bytes came: any whole line in the buffer ended then
+        self.arrivals_s: list[float] = []  # of the lines of the last reply, on time.monotonic()'s clock
 
     def ask(self, command: bytes, timeout_s: float | None = None) -> list[codec.Reply]:
         """Send `command` and return its reply, without the `m-ready`.
@@ -180,6 +182,7 @@ class Exchange:
             if not data:
                 raise LinkTimeout("no line")
             self._buffer += data
+            self._read_s = time.monotonic()
             self._heard = True
         line = bytes(self._buffer[:end]).rstrip(b"\r")
         del self._buffer[: end + 1]
@@ -190,6 +193,7 @@ class Exchange:
     def _reply(self, label: str, timeout_s: float) -> list[codec.Reply]:
         """Read on to `m-ready`, whatever comes, and only then complain: the next command finds a clean line."""
         replies: list[codec.Reply] = []
+        self.arrivals_s = []
         wrong: DeviceError | None = None
         whole_s = MAX_REPLY_TIMEOUTS * timeout_s
         deadline = time.monotonic() + whole_s
@@ -213,6 +217,7 @@ class Exchange:
                 return replies
             if not isinstance(reply, codec.Unknown):
                 replies.append(reply)
+                self.arrivals_s.append(self._read_s)
         raise GarbledReply(
             f"more than {MAX_REPLY_LINES} lines in the reply to {label!r}: is this an MLPerf Tiny device?"
         )
