@@ -71,6 +71,7 @@ class DeviceInfo:
     output_elements: int
     mode: str
     cycles: int | None
+    baud_max: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -480,6 +481,7 @@ def _parse_info(replies: Replies) -> DeviceInfo:
             output_elements=int(facts["output-elements"]),
             mode=facts["mode"],
             cycles=None if facts["cycles"] == "none" else int(facts["cycles"]),
+            baud_max=int(facts["baud-max"]),
         )
     except KeyError as error:
         raise GarbledReply(f"`info` lacks {error}: another version of the firmware, or a lost line.") from None
