@@ -58,6 +58,16 @@ class FaultyLink:
         """The other link's name, marked."""
         return f"faulty:{self._link.name}"
 
+    @property
+    def baud(self) -> int | None:
+        """The other link's."""
+        return self._link.baud
+
+    def set_baud(self, baud: int) -> None:
+        """Set the other link's."""
+        self._check_open()
+        self._link.set_baud(baud)
+
     def add(self, fault: Fault) -> None:
         """One more fault; positions that have passed already do nothing."""
         self._faults[(fault.direction, fault.at)] = fault

@@ -80,6 +80,24 @@ class SerialLink:
         except (OSError, TypeError) as error:
             raise self._broken(error) from None
 
+    @property
+    def baud(self) -> int | None:
+        """The port's rate."""
+        baud: int = self._port.baudrate
+        return baud
+
+    def set_baud(self, baud: int) -> None:
+        """Change the port's rate, once everything written is out."""
+        before = self._port.baudrate
+        try:
+            self._port.flush()
+            self._port.baudrate = baud
+        except ValueError as error:
+            self._port.baudrate = before
+            raise LinkError(f"{self._name}: the port cannot do {baud} baud: {error}") from None
+        except (OSError, TypeError) as error:
+            raise self._broken(error) from None
+
     def close(self) -> None:
         """Give the port back."""
         with contextlib.suppress(OSError):

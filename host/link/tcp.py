@@ -75,6 +75,14 @@ class TcpLink:
             raise LinkError(f"{self._name}: the other end closed the connection: the emulator or bridge has ended.")
         return data
 
+    @property
+    def baud(self) -> int | None:
+        """A socket has none."""
+        return None
+
+    def set_baud(self, baud: int) -> None:
+        """Nothing to set."""
+
     def close(self) -> None:
         """Hang up."""
         with contextlib.suppress(OSError):

@@ -17,7 +17,7 @@ from host.catalog import default_catalog
 from host.device import Device
 from host.emulator import start
 from host.link import open_link
-from host.link.fake import StockDevice
+from host.link.stock import StockDevice
 from host.modelinfo import read_operators
 from host.results import schema
 from host.runner.profile import Counts, run_profile

@@ -2,7 +2,7 @@
 
 from host.device import Device
 from host.link import FakeLink, FaultyLink
-from host.link.fake import TinyjouleDevice
+from host.link.tinyjoule import TinyjouleDevice
 
 DATA = bytes(range(256)) + bytes(234)  # 490 bytes, as kws01 has
 

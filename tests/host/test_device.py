@@ -20,7 +20,8 @@ from host.errors import (
     UsageError,
 )
 from host.link import FakeLink, Fault
-from host.link.fake import StockDevice, TinyjouleDevice, checksum_results
+from host.link.stock import StockDevice, checksum_results
+from host.link.tinyjoule import TinyjouleDevice
 
 
 def test_the_typed_commands():
@@ -309,7 +310,7 @@ def test_a_damaged_load_is_whole_or_an_error(data, damage):
     device, _ = make(fake, damage, timeout_s=0.01, infer_timeout_s=0.01)
     try:
         device.load(data)
-        loaded = bytes(fake.buffer)
+        loaded = fake.tensor
         results = device.infer(1, 0).results
     except (LinkError, DeviceError):
         return

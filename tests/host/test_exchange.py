@@ -16,7 +16,8 @@ from host.errors import (
 )
 from host.exchange import _HINTS, MAX_REPLY_LINES
 from host.link import FakeLink
-from host.link.fake import BANNER, StockDevice, TinyjouleDevice
+from host.link.stock import BANNER, StockDevice
+from host.link.tinyjoule import TinyjouleDevice
 from host.wire.spec import spec
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from host.errors import LinkError, LinkTimeout, UsageError
 from host.link import FakeLink, Fault, FaultyLink, open_link
-from host.link.fake import BANNER, StockDevice
 from host.link.faulty import random_faults
+from host.link.stock import BANNER, StockDevice
 
 
 @pytest.fixture
@@ -161,7 +161,7 @@ def read_all(link):
     [
         ("db load 4;0", ["m-[Expecting 4 bytes]"]),
         ("db load x", ["e-[Command 'db load' must be >0 bytes]"]),
-        ("db load -3", ["e-[Command 'db load' must be >0 bytes]"]),
+        ("db load -3", b"Supplied buffer size -3 exceeds maximum of 4096\nm-ready\r\n"),
         ("infer 0x1", ["e-[Inference iterations must be >0]"]),
     ],
 )
