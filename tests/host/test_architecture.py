@@ -24,6 +24,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "paths": set(),
     "lifeline": set(),
+    "recipe": set(),
     "modelgen": set(),
     "modelinfo": set(),
     "wire": set(),
