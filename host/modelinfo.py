@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +32,7 @@ _BYTES = {
     tflite.TensorType.INT16: 2,
     tflite.TensorType.INT8: 1,
 }
+_DTYPES = {kind: name.lower() for name, kind in vars(tflite.TensorType).items() if kind in _BYTES}
 # What flatbuffers and struct raise on offsets that lead astray; a file is no reason for a traceback.
 _DAMAGE = (struct.error, IndexError, ValueError, TypeError, AttributeError, OverflowError, AssertionError)
 
@@ -43,6 +46,22 @@ class OperatorInfo:
     shape: tuple[int, ...]
     macs: int
     bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class TensorInfo:
+    """An input or output of the model. dtype: "int8", "float32", ...; scale 0 where it has none."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    scale: float
+    zero_point: int
+
+    @property
+    def elements(self) -> int:
+        """How many numbers it holds."""
+        return math.prod(self.shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,23 +79,58 @@ def read_operators(data: bytes, name: str) -> tuple[OperatorInfo, ...]:
 
     Raises SetupError for a file that is damaged, or that holds another number of graphs than one.
     """
+    with _told_of(name):
+        model, graph = _open(data)
+        count = _bounded(graph.OperatorsLength(), MAX_OPERATORS, "operators")
+        return tuple(_operator(model, graph, index) for index in range(count))
+
+
+def read_ends(data: bytes, name: str) -> tuple[TensorInfo, TensorInfo]:
+    """The input and the output of the .tflite file `data`. `name` is for the errors.
+
+    Raises SetupError as `read_operators` does, and for a model with another number of inputs or outputs than one.
+    """
+    with _told_of(name):
+        _, graph = _open(data)
+        ends = graph.InputsLength(), graph.OutputsLength()
+        if ends != (1, 1):
+            raise SetupError(f"{ends[0]} inputs and {ends[1]} outputs, one of each can be used")
+        return _end(graph, graph.Inputs(0)), _end(graph, graph.Outputs(0))
+
+
+@contextmanager
+def _told_of(name: str) -> Iterator[None]:
     try:
-        return _read(data)
+        yield
     except SetupError as error:
         raise SetupError(f"{name}: {error}. Is it a whole .tflite file?") from None
     except _DAMAGE as error:
         raise SetupError(f"{name}: damaged ({type(error).__name__}: {error}). Is it a whole .tflite file?") from None
 
 
-def _read(data: bytes) -> tuple[OperatorInfo, ...]:
+def _open(data: bytes) -> tuple[Any, Any]:
+    """The model, and its one graph."""
     if data[4:8] != b"TFL3":
         raise SetupError("no TFL3 identifier")
     model = tflite.Model.GetRootAs(data)
     if model.SubgraphsLength() != 1:
         raise SetupError(f"{model.SubgraphsLength()} graphs, one can be read")
-    graph = model.Subgraphs(0)
-    count = _bounded(graph.OperatorsLength(), MAX_OPERATORS, "operators")
-    return tuple(_operator(model, graph, index) for index in range(count))
+    return model, model.Subgraphs(0)
+
+
+def _end(graph: Any, number: int) -> TensorInfo:
+    (whole,) = _tensors(graph, 0, [number])
+    tensor = graph.Tensors(number)
+    quantisation = tensor.Quantization()
+    scales = quantisation.ScaleLength() if quantisation is not None else 0
+    zeros = quantisation.ZeroPointLength() if quantisation is not None else 0
+    return TensorInfo(
+        name=(tensor.Name() or b"").decode("utf-8", "replace"),
+        dtype=_DTYPES[tensor.Type()],
+        shape=whole.shape,
+        scale=float(quantisation.Scale(0)) if scales else 0.0,
+        zero_point=int(quantisation.ZeroPoint(0)) if zeros else 0,
+    )
 
 
 def _operator(model: Any, graph: Any, index: int) -> OperatorInfo:
