@@ -2,6 +2,7 @@
 #include "bench.h"
 
 #include "board.h"
+#include "crc.h"
 #include "wire_table.h"
 
 #include <string.h>
@@ -79,11 +80,7 @@ uint32_t bench_output_elements(const struct engine *engine)
 void bench_say_output(const struct engine *engine, struct reply *reply)
 {
     const struct engine_tensor *output = engine_output(engine);
-    uint32_t crc = 0;
-    for (size_t i = 0; i < output->bytes; i++) {
-        crc = input_crc(crc, ((const uint8_t *)output->data)[i]);
-    }
-    say_output(reply, (uint32_t)output->bytes, crc);
+    say_output(reply, (uint32_t)output->bytes, crc_add(0, output->data, output->bytes));
 }
 
 void bench_say_raw(const struct engine *engine, struct reply *reply, uint32_t offset, uint32_t count)

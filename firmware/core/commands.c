@@ -42,7 +42,11 @@ static bool check_input(struct device *device)
     case INPUT_LOADING:
         say_error_input_short(&device->reply, device->input.count, device->input.size);
         return false;
+    case INPUT_GROWING:
+        say_error_input_open(&device->reply, device->input.count);
+        return false;
     case INPUT_FAILED:
+    case INPUT_SPOILT:
         say_error_load_failed(&device->reply);
         return false;
     case INPUT_WHOLE:
@@ -113,7 +117,7 @@ static void command_db(struct device *device, const struct wire_command *command
         say_error_db_subcommand(reply);
         return;
     }
-    const bool failed = device->input.state == INPUT_FAILED;
+    const bool failed = device->input.state == INPUT_FAILED || device->input.state == INPUT_SPOILT;
     switch ((enum input_status)input_add_hex(&device->input, command->arguments[0], &bad)) {
     case INPUT_DONE:
         say_load_done(reply);
@@ -134,7 +138,8 @@ static void command_db(struct device *device, const struct wire_command *command
         break;
     }
     case INPUT_OK:
-    case INPUT_E_CAPACITY: /* of input_begin only */
+    case INPUT_E_CAPACITY: /* of input_begin and of frames only */
+    case INPUT_E_CRC:
         break;
     }
 }
@@ -183,8 +188,7 @@ static bool parse_infer(struct device *device, const struct wire_command *comman
     return second == WIRE_NUMBER_OK;
 }
 
-/* Whether there is a model and an input for it; says what is missing. */
-static bool check_infer(struct device *device)
+bool command_check_infer(struct device *device)
 {
     if (device->engine == NULL) {
         command_say_no_model(device);
@@ -208,7 +212,7 @@ static void command_infer(struct device *device, const struct wire_command *comm
     struct reply *reply = &device->reply;
     uint32_t runs = WIRE_ITERATIONS;
     uint32_t warmup = WIRE_WARMUP;
-    if (!parse_infer(device, command, &runs, &warmup) || !check_infer(device)) {
+    if (!parse_infer(device, command, &runs, &warmup) || !command_check_infer(device)) {
         return;
     }
     device->has_results = false;
@@ -253,7 +257,7 @@ static void command_prof(struct device *device, const struct wire_command *comma
     struct profile profile = {.operators = device->config.operators, .capacity = device->config.operators_capacity};
     uint32_t runs = WIRE_ITERATIONS;
     uint32_t warmup = WIRE_WARMUP;
-    if (!parse_infer(device, command, &runs, &warmup) || !check_infer(device)) {
+    if (!parse_infer(device, command, &runs, &warmup) || !command_check_infer(device)) {
         return;
     }
     device->has_results = false;

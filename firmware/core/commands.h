@@ -7,8 +7,13 @@
 #include "device.h"
 #include "wire_table.h"
 
+#include <stdbool.h>
+
 /* Why there is no active model. */
 void command_say_no_model(struct device *device);
+
+/* Whether there is a model and an input for it; says what is missing. */
+bool command_check_infer(struct device *device);
 
 /* commands_device.c */
 void command_model(struct device *device, const struct wire_command *command);

@@ -3,6 +3,7 @@
 #include "commands.h"
 
 #include "board.h"
+#include "frames.h"
 
 #include <stdbool.h>
 
@@ -158,6 +159,7 @@ void command_frames(struct device *device, const struct wire_command *command)
         say_error_frames_version(&device->reply, version, WIRE_FRAMES_VERSION);
         return;
     }
+    frames_switch(device, version != 0);
     say_frames(&device->reply, version, WIRE_FRAME_PAYLOAD_BYTES, board_uart_capacity());
 }
 

@@ -2,9 +2,12 @@
 #include "device.h"
 
 #include "board.h"
+#include "frames.h"
 #include "wire_table.h"
 
 #include <string.h>
+
+enum { DEVICE_READ_BYTES = 128 }; /* at a time */
 
 void device_deselect(struct device *device)
 {
@@ -54,6 +57,7 @@ void device_start(struct device *device, const struct device_config *config)
     memset(device, 0, sizeof *device);
     device->config = *config;
     device->mode = WIRE_MODE_PERFORMANCE;
+    device->boot_baud = board_uart_baud();
     wire_reset(&device->wire);
     input_init(&device->input, config->input, config->input_bytes);
     device_deselect(device);
@@ -62,6 +66,14 @@ void device_start(struct device *device, const struct device_config *config)
     }
     device_banner(device);
     say_ready(&device->reply);
+}
+
+/* A good command or frame has been answered: the host is there, and at this rate. */
+static void device_was_good(struct device *device)
+{
+    if (board_uart_baud() != device->boot_baud) {
+        device->good_us = board_clock_us();
+    }
 }
 
 static void device_answer(struct device *device, enum wire_event event, const struct wire_command *command)
@@ -102,19 +114,80 @@ static void device_answer(struct device *device, enum wire_event event, const st
         (void)board_uart_set_baud(device->next_baud); /* possible: it was asked before */
         device->next_baud = 0;
     }
+    if (event == WIRE_EVENT_COMMAND) {
+        device_was_good(device);
+    }
+}
+
+static void device_overrun(struct device *device)
+{
+    /* Answered at the next terminator, so that replies and commands stay in step. */
+    wire_overrun(&device->wire);
+    if (device->frames.on) {
+        frame_spoil(&device->frames.reader);
+    }
+    if (device->input.state != INPUT_GROWING) { /* of which no frame can be missing: they have numbers */
+        input_fail(&device->input);
+    }
+}
+
+/* Whether the byte belongs to a frame, and the work on it. */
+static bool device_feed_frame(struct device *device, uint8_t byte)
+{
+    struct frame frame;
+    switch (frame_feed(&device->frames.reader, byte, &frame)) {
+    case FRAME_EVENT_TEXT:
+        return false;
+    case FRAME_EVENT_NONE:
+        break;
+    case FRAME_EVENT_WHOLE:
+        frames_take(device, &frame);
+        device_was_good(device);
+        break;
+    case FRAME_EVENT_DAMAGED:
+        frames_damaged(device);
+        break;
+    }
+    return true;
+}
+
+/* What a silence of the host means that ended with the bytes just read. Whether they are to be dropped. */
+static bool device_silence(struct device *device, uint64_t waited_us, uint64_t now_us)
+{
+    if (waited_us > WIRE_FRAME_PAUSE_MS * UINT64_C(1000)) {
+        frame_drop(&device->frames.reader);
+    }
+    if (board_uart_baud() == device->boot_baud || now_us - device->good_us <= WIRE_BAUD_REVERT_MS * UINT64_C(1000)) {
+        return false;
+    }
+    board_uart_flush();
+    (void)board_uart_set_baud(device->boot_baud);
+    wire_reset(&device->wire);
+    frame_drop(&device->frames.reader);
+    return true;
 }
 
 void device_poll(struct device *device)
 {
-    uint8_t bytes[WIRE_LINE_BYTES];
+    uint8_t bytes[DEVICE_READ_BYTES];
+    /* The clock is of interest only then: what waits in the queue while the core is busy is no silence of the host. */
+    const bool timed = frame_is_open(&device->frames.reader) || board_uart_baud() != device->boot_baud;
+    const uint64_t before_us = timed ? board_clock_us() : 0;
     const int count = board_uart_read(bytes, sizeof bytes);
     if (count < 0) {
-        /* Answered at the next terminator, so that replies and commands stay in step. */
-        wire_overrun(&device->wire);
-        input_fail(&device->input);
+        device_overrun(device);
         return;
     }
+    if (timed) {
+        const uint64_t now_us = board_clock_us();
+        if (device_silence(device, now_us - before_us, now_us)) {
+            return;
+        }
+    }
     for (int i = 0; i < count; i++) {
+        if (device->frames.on && device_feed_frame(device, bytes[i])) {
+            continue;
+        }
         struct wire_command command;
         const enum wire_event event = wire_feed(&device->wire, bytes[i], &command);
         device_answer(device, event, &command);

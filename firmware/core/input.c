@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "input.h"
 
+#include "crc.h"
+
+#include <stdbool.h>
 #include <string.h>
 
 void input_init(struct input *input, uint8_t *bytes, uint32_t capacity)
@@ -36,16 +39,6 @@ int input_begin(struct input *input, uint32_t size)
     }
     input_set(input, INPUT_LOADING, size);
     return INPUT_OK;
-}
-
-/* The polynomial of zlib, bit by bit: a line of 31 bytes takes less time than one of its characters on the wire. */
-uint32_t input_crc(uint32_t crc, uint8_t byte)
-{
-    crc = ~crc ^ byte;
-    for (unsigned bit = 0; bit < 8; bit++) {
-        crc = (crc >> 1) ^ (0xEDB88320U & (0U - (crc & 1U)));
-    }
-    return ~crc;
 }
 
 /* Returns -1 for what is no hex digit. */
@@ -85,7 +78,7 @@ int input_add_hex(struct input *input, const char *digits, const char **bad)
             return INPUT_E_HEX_DIGIT;
         }
         const uint8_t byte = (uint8_t)(high * 16 + low);
-        input->crc = input_crc(input->crc, byte);
+        input->crc = crc_add(input->crc, &byte, 1);
         input->bytes[input->count++] = byte;
         if (input->count == input->size) {
             input->state = INPUT_WHOLE;
@@ -93,4 +86,33 @@ int input_add_hex(struct input *input, const char *digits, const char **bad)
         }
     }
     return INPUT_OK;
+}
+
+int input_add_bytes(struct input *input, const uint8_t *bytes, uint32_t count)
+{
+    if (input->state == INPUT_SPOILT) {
+        return INPUT_E_STATE;
+    }
+    if (input->state != INPUT_GROWING) {
+        input_set(input, INPUT_GROWING, 0);
+    }
+    if (count > input->capacity - input->count) {
+        input->state = INPUT_SPOILT;
+        return INPUT_E_CAPACITY;
+    }
+    memcpy(input->bytes + input->count, bytes, count);
+    input->crc = crc_add(input->crc, bytes, count);
+    input->count += count;
+    return INPUT_OK;
+}
+
+int input_finish(struct input *input, uint32_t crc)
+{
+    const bool good = input->state == INPUT_GROWING && input->count > 0;
+    input->size = input->count;
+    input->state = good && input->crc == crc ? INPUT_WHOLE : INPUT_FAILED;
+    if (!good) {
+        return INPUT_E_STATE;
+    }
+    return input->state == INPUT_WHOLE ? INPUT_DONE : INPUT_E_CRC;
 }

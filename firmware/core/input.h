@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The bytes of one input as they came over the wire, and how far they can be trusted. An input is used only in state
- * INPUT_WHOLE: exactly as many bytes as `db load` announced, all of them good. */
+ * INPUT_WHOLE: exactly as many bytes as `db load` announced, all of them good; or bytes of frames whose CRC is the one
+ * that the last frame told. Text and frames fill the same buffer: a load of one kind puts an end to one of the other.
+ */
 #ifndef TJ_INPUT_H
 #define TJ_INPUT_H
 
@@ -10,7 +12,9 @@ enum input_state {
     INPUT_IDLE,    /* nothing was announced, or it was dropped */
     INPUT_LOADING, /* `count` of `size` bytes are in */
     INPUT_WHOLE,
-    INPUT_FAILED /* until the next input_begin() */
+    INPUT_FAILED,  /* until the next load begins */
+    INPUT_GROWING, /* `count` bytes of frames are in, and more will come */
+    INPUT_SPOILT   /* like failed; the frames up to the load's last one have no effect */
 };
 
 /* Size and CRC are of the load in progress or whole. */
@@ -29,11 +33,9 @@ enum input_status {
     INPUT_E_STATE = -1,     /* no load is in progress: idle or failed */
     INPUT_E_HEX_COUNT = -2, /* an odd number of digits; the load has failed */
     INPUT_E_HEX_DIGIT = -3, /* not two hex digits; the load has failed */
-    INPUT_E_CAPACITY = -4   /* more than `capacity` bytes; the load has failed */
+    INPUT_E_CAPACITY = -4,  /* more than `capacity` bytes; the load has failed */
+    INPUT_E_CRC = -5        /* not the bytes that were meant; the load has failed */
 };
-
-/* zlib's CRC-32 with one more byte; 0 to begin with. */
-uint32_t input_crc(uint32_t crc, uint8_t byte);
 
 void input_init(struct input *input, uint8_t *bytes, uint32_t capacity);
 
@@ -49,5 +51,13 @@ int input_begin(struct input *input, uint32_t size);
 /* Take bytes as hex digits; digits beyond the announced size are dropped, unread. *bad points to the first pair that
  * is none, with INPUT_E_HEX_DIGIT only. Returns an input_status; data for a whole input are dropped with INPUT_OK. */
 int input_add_hex(struct input *input, const char *digits, const char **bad);
+
+/* Take the bytes of a frame: the first ones of an input unless one is growing. Returns INPUT_OK; INPUT_E_CAPACITY, then
+ * input->count is what did fit; or INPUT_E_STATE for bytes that follow ones which were refused. */
+int input_add_bytes(struct input *input, const uint8_t *bytes, uint32_t count);
+
+/* The frame taken last was the load's last one; `crc` is of the whole input. Returns INPUT_DONE, INPUT_E_CRC
+ * (input->crc tells the one it has), or INPUT_E_STATE when there is no input, or one that was refused. */
+int input_finish(struct input *input, uint32_t crc);
 
 #endif

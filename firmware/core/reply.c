@@ -7,12 +7,33 @@
 #include <stdbool.h>
 #include <string.h>
 
+void reply_keep(struct reply *reply, uint8_t *bytes, size_t capacity)
+{
+    reply->kept = bytes;
+    reply->kept_capacity = capacity;
+    reply->kept_count = 0;
+}
+
+size_t reply_kept(struct reply *reply)
+{
+    reply->kept = NULL;
+    return reply->kept_count;
+}
+
 static void reply_flush(struct reply *reply)
 {
-    if (reply->used > 0) {
-        board_uart_write(reply->bytes, reply->used);
-        reply->used = 0;
+    if (reply->used == 0) {
+        return;
     }
+    if (reply->kept == NULL) {
+        board_uart_write(reply->bytes, reply->used);
+    } else {
+        const size_t room = reply->kept_capacity - reply->kept_count;
+        const size_t count = reply->used < room ? reply->used : room;
+        memcpy(reply->kept + reply->kept_count, reply->bytes, count);
+        reply->kept_count += count;
+    }
+    reply->used = 0;
 }
 
 static void reply_char(struct reply *reply, char character)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The only writer of what the device sends. Lines are put together here piece by piece; the texts themselves are in
- * wire_table.h, made from host/wire/wire.toml. Writing blocks while the board's queue is full (board_uart_write). */
+/* The only writer of the lines that the device sends. They are put together here piece by piece; the texts themselves
+ * are in wire_table.h, made from host/wire/wire.toml. Writing blocks while the board's queue is full
+ * (board_uart_write). */
 #ifndef TJ_REPLY_H
 #define TJ_REPLY_H
 
@@ -13,7 +14,15 @@ enum { REPLY_BUFFER_BYTES = 64 };
 struct reply {
     uint8_t bytes[REPLY_BUFFER_BYTES];
     size_t used;
+    uint8_t *kept; /* NULL: lines go to the board */
+    size_t kept_capacity;
+    size_t kept_count;
 };
+
+/* Between these two, lines are not sent but kept in `bytes`, which is the caller's; what does not fit is cut off. The
+ * second returns how many bytes there are. For errors that travel in a frame. */
+void reply_keep(struct reply *reply, uint8_t *bytes, size_t capacity);
+size_t reply_kept(struct reply *reply);
 
 /* Printable ASCII, as it is. */
 void reply_text(struct reply *reply, const char *text);

@@ -574,6 +574,42 @@ static inline void say_error_prof_operators(struct reply *reply, const char *mod
     reply_line_end(reply);
 }
 
+static inline void say_error_input_open(struct reply *reply, uint32_t count)
+{
+    reply_text(reply, "e-[The input is not whole: ");
+    reply_decimal(reply, count);
+    reply_text(reply, " bytes, and its last frame is missing]");
+    reply_line_end(reply);
+}
+
+static inline void say_error_input_crc(struct reply *reply, uint32_t crc, uint32_t meant)
+{
+    reply_text(reply, "e-[The input has CRC-32 ");
+    reply_hex32(reply, crc);
+    reply_text(reply, ", not ");
+    reply_hex32(reply, meant);
+    reply_text(reply, "]");
+    reply_line_end(reply);
+}
+
+static inline void say_error_frame_type(struct reply *reply, uint8_t type)
+{
+    reply_text(reply, "e-[Unknown type of frame: 0x");
+    reply_hex8(reply, type);
+    reply_text(reply, "]");
+    reply_line_end(reply);
+}
+
+static inline void say_error_frame_short(struct reply *reply, uint32_t count, uint32_t least)
+{
+    reply_text(reply, "e-[The frame has ");
+    reply_decimal(reply, count);
+    reply_text(reply, " data bytes, its type at least ");
+    reply_decimal(reply, least);
+    reply_text(reply, "]");
+    reply_line_end(reply);
+}
+
 static inline void say_error_frames_version(struct reply *reply, uint32_t version, uint32_t known)
 {
     reply_text(reply, "e-[Frames of version ");

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The firmware core as a process, under sanitizers: a board over stdin and stdout, and an engine small enough to be
- * predicted. stdin carries frames (type, 32-bit little-endian length, payload), so that a test decides how bytes are
- * split, when one is lost and when the device boots:
+ * predicted. stdin carries orders (type, 32-bit little-endian length, payload), so that a test decides how bytes are
+ * split, when one is lost, how long a silence is and when the device boots:
  *   R  boot; payload: the clock's start, 8 bytes        D  bytes for the UART, delivered in one piece
- *   O  a UART overrun                                   S  answer NUL, what the board and the engine saw, LF
+ *   O  a UART overrun                                   W  the next bytes come that many us later, 8 bytes
+ *   S  answer the payload, what the board and the engine saw, LF
+ *   B  answer the baud rate, LF
  *   F  float32s: answer each as reply_float, LF         U  64-bit numbers: answer each as reply_decimal, LF
- * What the device sends goes to stdout as it is. */
+ *
+ * What the device sends goes to stdout as it is. What an order causes has been sent before the next one is read, so the
+ * answer to S is a marker: all bytes before it were worked on. The argument is the size of the input buffer. */
 #include "board.h"
 #include "device.h"
 
@@ -13,9 +17,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ARENA_BYTES = 4096, INPUT_BYTES = 64, OPERATORS = 3, TRACE_BYTES = 4096 };
+enum {
+    ARENA_BYTES = 65536,
+    INPUT_BYTES = 64, /* without an argument */
+    LARGE_BYTES = 27648,
+    WIDE_BYTES = 2500, /* three frames of results */
+    OPERATORS = 3,
+    TRACE_BYTES = 4096
+};
 
-/* ---- models: kind, input bytes ---- */
+/* ---- models: kind, input bytes (0: LARGE_BYTES) ---- */
 
 static const uint8_t plain[] __attribute__((aligned(16))) = {'i', 8};
 static const uint8_t pixels[] __attribute__((aligned(16))) = {'i', 4};
@@ -27,6 +38,8 @@ static const uint8_t odd_in[] __attribute__((aligned(16))) = {'p', 8};
 static const uint8_t odd_out[] __attribute__((aligned(16))) = {'q', 8};
 static const uint8_t many[] __attribute__((aligned(16))) = {'m', 8};
 static const uint8_t slow[] __attribute__((aligned(16))) = {'s', 8};
+static const uint8_t vww[] __attribute__((aligned(16))) = {'i', 0};
+static const uint8_t wide[] __attribute__((aligned(16))) = {'w', 8};
 static const uint8_t failing[] __attribute__((aligned(16))) = {'r', 8};
 
 #define SHA                   "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
@@ -42,6 +55,7 @@ const struct model model_table[] = {
     MODEL("oddout", odd_out, MODEL_INPUT_AS_IS), MODEL("fails", failing, MODEL_INPUT_AS_IS),
     MODEL("oddin", odd_in, MODEL_INPUT_AS_IS),   MODEL("floatpx", float_in, MODEL_INPUT_UINT8),
     MODEL("many", many, MODEL_INPUT_AS_IS),      MODEL("slow", slow, MODEL_INPUT_AS_IS),
+    MODEL("vww01", vww, MODEL_INPUT_UINT8),      MODEL("wide", wide, MODEL_INPUT_AS_IS),
 };
 #ifdef NO_MODELS
 const uint32_t model_count = 0;
@@ -72,9 +86,9 @@ struct engine {
     struct engine_tensor input;
     struct engine_tensor output;
     uint8_t kind;
-    int8_t in[INPUT_BYTES + 1];
+    int8_t in[LARGE_BYTES];
     union {
-        int8_t quantised[4];
+        int8_t quantised[WIDE_BYTES];
         float real[8];
     } out;
 };
@@ -95,7 +109,8 @@ int engine_load(struct engine **engine, const void *model, size_t model_bytes, v
     struct engine *e = arena;
     memset(e, 0x55, sizeof *e);
     e->kind = bytes[0];
-    e->input = (struct engine_tensor){.data = e->in, .bytes = bytes[1], .type = ENGINE_INT8, .rank = 1};
+    e->input = (struct engine_tensor){
+        .data = e->in, .bytes = bytes[1] > 0 ? bytes[1] : LARGE_BYTES, .type = ENGINE_INT8, .rank = 1};
     e->output = (struct engine_tensor){
         .data = e->out.quantised, .bytes = 4, .type = ENGINE_INT8, .scale = 1.0F / 256.0F, .zero_point = -128};
     if (e->kind == 'f') {
@@ -105,6 +120,8 @@ int engine_load(struct engine **engine, const void *model, size_t model_bytes, v
     } else if (e->kind == 'o') {
         e->output.type = ENGINE_FLOAT32;
         e->output.bytes = sizeof e->out.real;
+    } else if (e->kind == 'w') {
+        e->output.bytes = WIDE_BYTES;
     } else if (e->kind == 'q') {
         e->output.type = (enum engine_type)7;
     }
@@ -145,8 +162,8 @@ int engine_run(struct engine *engine)
         memcpy(engine->out.real, real, sizeof real);
         return ENGINE_OK;
     }
-    for (unsigned i = 0; i < 4; i++) {
-        engine->out.quantised[i] = (int8_t)((int)((crc >> (8 * i)) & 0xFFU) - 128);
+    for (unsigned i = 0; i < engine->output.bytes; i++) {
+        engine->out.quantised[i] = (int8_t)((int)((crc >> (8 * (i % 4))) & 0xFFU) - 128);
     }
     return ENGINE_OK;
 }
@@ -175,9 +192,10 @@ const char *engine_name(void)
 
 /* ---- board ---- */
 
-static uint8_t *frame;
-static size_t frame_used;
-static size_t frame_bytes;
+static uint8_t *order; /* its payload */
+static size_t order_used;
+static size_t order_bytes;
+static uint64_t silence_us;
 static bool overrun;
 static uint32_t baud;
 
@@ -214,10 +232,12 @@ int board_uart_read(uint8_t *bytes, size_t capacity)
         overrun = false;
         return BOARD_E_OVERRUN;
     }
-    const size_t left = frame_bytes - frame_used;
+    clock_us += silence_us;
+    silence_us = 0;
+    const size_t left = order_bytes - order_used;
     const size_t count = left < capacity ? left : capacity;
-    memcpy(bytes, frame + frame_used, count);
-    frame_used += count;
+    memcpy(bytes, order + order_used, count);
+    order_used += count;
     return (int)count;
 }
 
@@ -267,20 +287,20 @@ void board_timing_pin_set(bool high)
     note(high ? '^' : '_');
 }
 
-/* ---- frames ---- */
+/* ---- orders ---- */
 
 static void answer_numbers(char type)
 {
-    struct reply reply = {{0}, 0};
+    struct reply reply = {.used = 0};
     const size_t step = type == 'F' ? sizeof(float) : sizeof(uint64_t);
-    for (size_t at = 0; at + step <= frame_bytes; at += step) {
+    for (size_t at = 0; at + step <= order_bytes; at += step) {
         float real;
         uint64_t number;
         if (type == 'F') {
-            memcpy(&real, frame + at, step);
+            memcpy(&real, order + at, step);
             reply_float(&reply, real);
         } else {
-            memcpy(&number, frame + at, step);
+            memcpy(&number, order + at, step);
             reply_decimal(&reply, number);
         }
         reply_line_end(&reply);
@@ -290,44 +310,50 @@ static void answer_numbers(char type)
 static void serve(char type, struct device *device, const struct device_config *config)
 {
     if (type == 'R') {
-        memcpy(&clock_us, frame, sizeof clock_us);
+        memcpy(&clock_us, order, sizeof clock_us);
         baud = 115200;
         device_start(device, config);
     } else if (type == 'D') {
-        while (frame_used < frame_bytes) {
+        while (order_used < order_bytes) {
             device_poll(device);
         }
     } else if (type == 'O') {
         overrun = true;
         device_poll(device);
+    } else if (type == 'W') {
+        memcpy(&silence_us, order, sizeof silence_us);
+    } else if (type == 'B') {
+        printf("%u\n", (unsigned)baud);
     } else if (type == 'S') {
-        printf("%c%.*s\n", 0, (int)trace_used, trace);
+        fwrite(order, 1, order_bytes, stdout);
+        printf("%.*s\n", (int)trace_used, trace);
         trace_used = 0;
     } else {
         answer_numbers(type);
     }
 }
 
-int main(void)
+int main(int count, char **arguments)
 {
+    const size_t input_bytes = count > 1 ? strtoul(arguments[1], NULL, 10) : INPUT_BYTES;
     /* From the heap: an access out of bounds meets the sanitizer's red zone. */
     const struct device_config config = {.arena = aligned_alloc(16, ARENA_BYTES),
                                          .arena_bytes = ARENA_BYTES,
-                                         .input = malloc(INPUT_BYTES),
-                                         .input_bytes = INPUT_BYTES,
+                                         .input = malloc(input_bytes),
+                                         .input_bytes = (uint32_t)input_bytes,
                                          .operators = calloc(OPERATORS, sizeof(struct profile_operator)),
                                          .operators_capacity = OPERATORS};
     struct device *device = malloc(sizeof *device);
     uint8_t head[5];
     while (fread(head, 1, sizeof head, stdin) == sizeof head) {
-        frame_used = 0;
-        frame_bytes = head[1] | (size_t)head[2] << 8 | (size_t)head[3] << 16 | (size_t)head[4] << 24;
-        frame = malloc(frame_bytes + 1);
-        if (fread(frame, 1, frame_bytes, stdin) != frame_bytes) {
+        order_used = 0;
+        order_bytes = head[1] | (size_t)head[2] << 8 | (size_t)head[3] << 16 | (size_t)head[4] << 24;
+        order = malloc(order_bytes + 1);
+        if (fread(order, 1, order_bytes, stdin) != order_bytes) {
             return 2;
         }
         serve((char)head[0], device, &config);
-        free(frame);
+        free(order);
         fflush(stdout);
     }
     free(config.arena);

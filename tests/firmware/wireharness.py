@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import select
 import struct
@@ -17,6 +18,7 @@ INCLUDES = [f"-I{FIRMWARE / folder}" for folder in ("core", "engine", "boards")]
 CORE = sorted((FIRMWARE / "core").glob("*.c"))
 IMAGES = {"normal": [], "empty": ["-DNO_MODELS"], "refused": ["-DFIRST_REFUSED"]}
 INPUT_BYTES = 64  # of the harness's buffer
+LARGE_BYTES = 27648  # of the harness's model vww01
 MODELS = {"kws01": 8, "ic01": 4}  # input bytes
 
 
@@ -32,14 +34,19 @@ def build(folder: Path, image: str) -> Path:
 
 
 class Harness:
-    """One process; `reset` boots the device in it anew. `write` is delivered in one piece."""
+    """One process; `reset` boots the device in it anew. `write` is delivered in one piece.
+
+    `ask` is the device in lockstep: it returns when all bytes were worked on and the answer is complete.
+    """
 
     name = "harness"
 
-    def __init__(self, program: Path) -> None:
+    def __init__(self, program: Path, input_bytes: int = INPUT_BYTES) -> None:
+        """input_bytes: of the device's buffer for inputs; LARGE_BYTES holds one of vww01."""
         self._process = subprocess.Popen(
-            [program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            [program, str(input_bytes)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
+        self._syncs = 0
 
     def __enter__(self) -> Self:
         return self
@@ -85,13 +92,24 @@ class Harness:
     def overrun(self) -> None:
         self._frame(b"O")
 
+    def silence(self, us: int) -> None:
+        """The bytes of the next `write` come that much later."""
+        self._frame(b"W", struct.pack("<Q", us))
+
+    def baud(self) -> int:
+        """The rate of the device's line. Everything it said before has been read."""
+        self._frame(b"B")
+        return int(self.read(60.0))
+
     def sync(self) -> tuple[bytes, str]:
         """Everything the device said until it had worked on all that was sent, and what happened on the board."""
-        self._frame(b"S")
+        self._syncs += 1
+        marker = hashlib.sha256(b"end of what was said %d" % self._syncs).digest()
+        self._frame(b"S", marker)
         data = b""
-        while b"\0" not in data or not data.endswith(b"\n"):
+        while marker not in data or not data.endswith(b"\n"):
             data += self.read(60.0)
-        said, _, trace = data.partition(b"\0")
+        said, _, trace = data.partition(marker)
         return said, trace.decode("ascii").strip()
 
     def ask(self, data: bytes) -> tuple[bytes, str]:

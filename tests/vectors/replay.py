@@ -11,6 +11,11 @@
     expect = ["Expecting: m-[Expecting 4 bytes]"]   # class in the codec, then the line; m-ready must follow
     [[dialogue.step]]
     load = 4                 # bytes, or "whole" for as many as the active model needs: 0, 1, 2, ... modulo 251
+    [[dialogue.step]]
+    frames = ["data 0 0011", "run 1 2233 crc"]  # a frame's type (or 0x..), number and payload; crc: of the input
+    answers = ["accepted 1", "accepted 2", "result 1", "refused 1 Error/frame_short: e-[...]"]  # these and no others
+    [[dialogue.step]]
+    stream = "run"           # or "load": as many bytes as the active model needs in frames numbered from 0 on
 
 An Error names its kind too, "Error/empty: e-[Empty command]". `Unknown*: ` is any number of such lines.
 `ready = false` means that nothing at all is answered; `more = true` that the answer to the next step follows at once.
@@ -20,6 +25,7 @@ In a line, {name} is a fact of `info` with _ for -, or {crc} of the input loaded
 from __future__ import annotations
 
 import re
+import struct
 import time
 import tomllib
 import zlib
@@ -28,11 +34,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cobs import cobs
+
 from host.link import Link
 from host.wire import codec
-from host.wire.spec import PATTERNS
+from host.wire.spec import PATTERNS, spec
 
 FOLDER = Path(__file__).parent
+TYPES = spec().frames.types
 SAMPLES = {"u32": "4294967295", "u64": "12345", "floats": "0.000,-1.250,nan,inf", "hexes": "00-ff", "hex32": "00c0ffee"}
 SAMPLES |= {"hex8": "0a", "key": "performance", "text": "any [text]", "list": "a,b"}
 
@@ -86,6 +95,9 @@ class Dialogue:
     def expected(self) -> Iterator[Expected]:
         for step in self.steps:
             yield from map(Expected.parse, step.get("expect", []))
+            yield from (
+                Expected.parse(text.split(" ", 2)[2]) for text in step.get("answers", []) if text.startswith("refused")
+            )
 
 
 def dialogues() -> list[Dialogue]:
@@ -97,6 +109,19 @@ def dialogues() -> list[Dialogue]:
             where = raw.get("where", "any")
             found.append(Dialogue(path.name, raw["name"], where, image, boot, clock_us, tuple(raw["step"])))
     return found
+
+
+def frame(kind: int, number: int, payload: bytes = b"") -> bytes:
+    """A frame as it is on the wire, delimiters included."""
+    content = bytes([kind, number]) + payload
+    return b"\0" + cobs.encode(content + struct.pack("<I", zlib.crc32(content))) + b"\0"
+
+
+def read_frame(coded: bytes) -> tuple[int, int, bytes]:
+    """Type, number and payload of a frame without its delimiters; AssertionError when its CRC is wrong."""
+    content = cobs.decode(coded)
+    assert struct.unpack("<I", content[-4:])[0] == zlib.crc32(content[:-4]), f"a damaged frame: {coded!r}"
+    return content[0], content[1], content[2:-4]
 
 
 class _Lines:
@@ -111,6 +136,15 @@ class _Lines:
         line, _, self._bytes = self._bytes.partition(b"\n")
         assert line.endswith(b"\r"), f"ended by LF only: {line!r}"
         return line[:-1].decode("ascii")
+
+    def frame(self) -> tuple[int, int, bytes]:
+        """The next frame: type, number, payload."""
+        deadline = time.monotonic() + self._timeout_s
+        while not (match := re.match(rb"\0+([^\0]+)\0", self._bytes)):
+            assert time.monotonic() < deadline, f"no whole frame within {self._timeout_s} s, only {self._bytes!r}"
+            self._bytes += self._link.read(0.2)
+        self._bytes = self._bytes[match.end() :]
+        return read_frame(match[1])
 
     def reply(self, *, more: bool = False) -> list[str]:
         """The lines up to m-ready, without it; with `more`, another reply may follow at once."""
@@ -155,6 +189,53 @@ def _load(link: Link, lines: _Lines, size: int) -> str:
     return f"{zlib.crc32(data):08x}"
 
 
+def _frames(texts: list[str]) -> Iterator[bytes]:
+    data = b""
+    for text in texts:
+        kind, number, *words = text.split()
+        payload = bytes.fromhex("".join(word for word in words if word != "crc"))
+        data += payload
+        crc = struct.pack("<I", zlib.crc32(data)) if "crc" in words else b""
+        yield frame(TYPES[kind] if kind in TYPES else int(kind, 16), int(number), payload + crc)
+        data = b"" if crc else data
+
+
+def _check_frame(got: tuple[int, int, bytes], text: str, facts: dict[str, str]) -> None:
+    kind, number, *line = text.split(" ", 2)
+    assert got[:2] == (TYPES[kind], int(number)), f"{got} is not {text}"
+    if kind == "refused":
+        limits = spec().limits
+        around = line[0].partition(": ")[2].startswith(limits.error_begin)
+        told = got[2].decode("ascii")
+        expected = Expected.parse(line[0])
+        assert expected.fits(limits.error_begin + told + limits.error_end if around else told, facts), got
+
+
+def _stream(link: Link, lines: _Lines, last: str, size: int) -> str:
+    """Send a whole input in frames from number 0 on, each one when that before was accepted. Returns its CRC."""
+    data = bytes(at % 251 for at in range(size))
+    step = spec().frames.payload_bytes
+    pieces = [data[at : at + step] for at in range(0, size, step)]
+    if len(pieces[-1]) > step - 4:
+        pieces.append(b"")
+    for number, piece in enumerate(pieces):
+        end = number == len(pieces) - 1
+        crc = struct.pack("<I", zlib.crc32(data)) if end else b""
+        link.write(frame(TYPES[last if end else "data"], number, piece + crc))
+        assert lines.frame() == (TYPES["accepted"], number + 1, b"")
+    if last == "run":
+        output = b""
+        total = 1
+        while len(output) < total:
+            kind, number, payload = lines.frame()
+            crc, total, offset = struct.unpack("<III", payload[:12])
+            assert (kind, number) == (TYPES["result"], len(pieces) - 1)
+            assert (crc, offset) == (zlib.crc32(data), len(output))
+            output += payload[12:]
+        assert len(output) == total
+    return f"{zlib.crc32(data):08x}"
+
+
 def replay(
     dialogue: Dialogue,
     link: Link,
@@ -183,6 +264,15 @@ def replay(
     for step in dialogue.steps:
         if "load" in step:
             facts["crc"] = _load(link, lines, int(facts["input_bytes"]) if step["load"] == "whole" else step["load"])
+            continue
+        if "stream" in step:
+            facts["crc"] = _stream(link, lines, step["stream"], int(facts["input_bytes"]))
+            continue
+        if "answers" in step:
+            link.write(bytes.fromhex(step.get("hex", "")) + b"".join(_frames(step.get("frames", []))))
+            for answer in step["answers"]:
+                _check_frame(lines.frame(), answer, facts)
+            assert link.read(0.2) == b"", "a frame that nothing asked for"
             continue
         if step.get("overrun"):
             assert overrun is not None, "this dialogue needs a UART overrun: replay(..., overrun=...)"
