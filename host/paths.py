@@ -1,4 +1,5 @@
-"""Where things are: the checkout (firmware, models and data sets are its files, not the package's) and the cache."""
+"""Where things are: the checkout (firmware, models and data sets are its files, not the package's), the cache
+and the user's data folder."""
 
 from __future__ import annotations
 
@@ -22,7 +23,16 @@ PROJECT_DIR: Path = _find_project_dir()
 """Top of the checkout, absolute."""
 
 
+def _user_folder(variable: str, default: str) -> Path:
+    base = Path(os.environ.get(variable, ""))
+    return (base if base.is_absolute() else Path.home() / default) / "tinyjoule"
+
+
 def cache_folder() -> Path:
     """$XDG_CACHE_HOME/tinyjoule, or ~/.cache/tinyjoule (also when the variable is no absolute path). May not exist."""
-    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    return (base if base.is_absolute() else Path.home() / ".cache") / "tinyjoule"
+    return _user_folder("XDG_CACHE_HOME", ".cache")
+
+
+def data_home() -> Path:
+    """$XDG_DATA_HOME/tinyjoule, or ~/.local/share/tinyjoule; as cache_folder, but nobody clears it. May not exist."""
+    return _user_folder("XDG_DATA_HOME", ".local/share")

@@ -6,11 +6,11 @@ that ships it or something equivalent. `default_catalog` is the project's own ca
 
 from __future__ import annotations
 
-from host.catalog.catalog import Catalog, data_folders
+from host.catalog.catalog import Catalog, data_folders, more_roots
 from host.catalog.entries import Dataset, Item, ModelFile
 from host.catalog.fetch import Progress
 from host.catalog.files import Note
-from host.paths import PROJECT_DIR, cache_folder
+from host.paths import PROJECT_DIR, cache_folder, data_home
 
 __all__ = [
     "Catalog",
@@ -25,4 +25,12 @@ __all__ = [
 
 def default_catalog(*, progress: Progress | None = None, note: Note | None = None) -> Catalog:
     """The project's catalogue with the places the environment names."""
-    return Catalog(PROJECT_DIR, data=data_folders(), cache=cache_folder(), progress=progress, note=note)
+    return Catalog(
+        PROJECT_DIR,
+        more=more_roots(),
+        data=data_folders(),
+        cache=cache_folder(),
+        home=data_home(),
+        progress=progress,
+        note=note,
+    )

@@ -6,21 +6,23 @@ import hashlib
 import logging
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urljoin
 
+from host.catalog import added, imported
 from host.catalog import fetch as net
 from host.catalog.entries import Dataset, Item, ModelFile
 from host.catalog.fetch import Hosts, Progress
-from host.catalog.files import Cache, Form, Found, LocalFolders, Note, Unavailable, Wanted, png_to_rgb, sha256
+from host.catalog.files import Form, Found, LocalFolders, Note, Unavailable, Wanted, png_to_rgb, sha256
+from host.catalog.folder import Set
+from host.catalog.prepared import Recipe
+from host.catalog.sources import Need, Sources
 from host.catalog.spec import (
     DatasetSpec,
     DatasetVariant,
     ModelSpec,
     ModelVariant,
-    PackageSpec,
     load_dataset,
     load_model,
     load_registry,
@@ -31,53 +33,61 @@ from host.errors import HashMismatch, NotAvailable, SetupError, UsageError
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class _Need:
-    """Files that come from the same places; `urls`: of the last form of each, in order, or none."""
-
-    what: str
-    wanted: Sequence[Wanted]
-    urls: Sequence[str]
-    package: PackageSpec | None
-
-
 def _silent(_what: str, _done: int, _total: int) -> None:
     """Progress that nobody watches."""
 
 
-def data_folders() -> tuple[Path, ...]:
-    """The folders of TINYJOULE_DATA."""
-    listed = os.environ.get("TINYJOULE_DATA", "")
+def _folders_of(variable: str) -> tuple[Path, ...]:
+    listed = os.environ.get(variable, "")
     return tuple(Path(entry).expanduser() for entry in listed.split(os.pathsep) if entry)
 
 
+def data_folders() -> tuple[Path, ...]:
+    """The folders of TINYJOULE_DATA."""
+    return _folders_of("TINYJOULE_DATA")
+
+
+def more_roots() -> tuple[Path, ...]:
+    """The folders of TINYJOULE_TASKS, absolute: each holds models/ and datasets/ with tasks of a person's own."""
+    return tuple(folder.absolute() for folder in _folders_of("TINYJOULE_TASKS"))
+
+
 class Catalog:
-    """A catalogue rooted at `root` (with models/ and datasets/ in it)."""
+    """A catalogue rooted at `root` (with models/ and datasets/ in it), and at `more` folders like it."""
 
     def __init__(
         self,
         root: Path,
         *,
+        more: Sequence[Path] = (),
         data: Sequence[Path] = (),
         cache: Path,
+        home: Path | None = None,
         hosts: Hosts | None = None,
         timeout_s: float = 5.0,
         progress: Progress | None = None,
         note: Note | None = None,
     ) -> None:
-        """`data`: the folders to look in first; `timeout_s`: how long a host may take to answer."""
-        self.root = root
-        self._local = LocalFolders(data)
-        self._cache = cache
-        self._hosts = hosts if hosts is not None else net.ALL_HOSTS
-        self._timeout_s = timeout_s
-        self._progress = progress or _silent
-        self._note: Note = note or log.warning
+        """`data`: the folders to look in first; `timeout_s`: how long a host may take to answer.
+
+        `home`: the user's data folder (added models, imported sets); None: one inside the cache.
+        """
+        self.roots = (root, *more)
+        self.home = cache / "_home" if home is None else home
+        self._sources = Sources(
+            local=LocalFolders(data),
+            cache=cache,
+            home=self.home,
+            hosts=hosts if hosts is not None else net.ALL_HOSTS,
+            timeout_s=timeout_s,
+            progress=progress or _silent,
+            note=note or log.warning,
+        )
 
     def tasks(self) -> tuple[str, ...]:
         """Ids of the tasks that have a folder, sorted."""
-        files = [*self.root.glob("models/*/model.toml"), *self.root.glob("datasets/*/dataset.toml")]
-        return tuple(sorted({file.parent.name for file in files}))
+        patterns = ("models/*/model.toml", "datasets/*/dataset.toml")
+        return tuple(sorted({file.parent.name for root in self.roots for at in patterns for file in root.glob(at)}))
 
     def tasks_with_inputs(self) -> tuple[str, ...]:
         """Those of `tasks` that have a data set: what a bench can measure. A model alone can be loaded and counted."""
@@ -97,63 +107,149 @@ class Catalog:
             )
         return load_dataset(folder / "dataset.toml")
 
-    def model_for(self, task: str, *, fetch: bool = True) -> ModelFile:
-        """The first variant of the model that can be had. `fetch=False`: of what is on this machine."""
+    def model_for(self, task: str, *, name: str | None = None, fetch: bool = True) -> ModelFile:
+        """The model called `name`, a user's own or one of the project; None: the first of the project that can be had.
+
+        `fetch=False`: of what is on this machine. Raises UsageError for a name that nothing has.
+        """
         spec = self.model_spec(task)
-
-        def take(variant: ModelVariant) -> ModelFile:
-            found = self._beside(variant, self._known(task, "models"))
-            if found is None:
-                wanted = Wanted((Form(variant.file or variant.name, variant.sha256),))
-                urls = () if variant.url is None else (variant.url,)
-                need = _Need(f"{task} model", (wanted,), urls, variant.package)
-                found = self._obtain(task, need, fetch=fetch)[0]
-            return ModelFile(
-                task=task,
-                name=variant.name,
-                source=variant.source,
-                path=found.path,
-                sha256=variant.sha256,
-                wire_input=spec.wire_input,
-                input_bytes=spec.input_bytes,
-                outputs=spec.outputs,
-                official=variant.official,
-                result=spec.result,
-                quality_target=spec.quality_target,
+        if name is None:
+            return _first(
+                f"The model of {task}", spec.variants, lambda variant: self._model(spec, variant, fetch=fetch)
             )
+        if name in self.added_models(task):
+            return added.find_model(self.home, spec, name)
+        chosen = [one for one in spec.variants if name in (one.name, one.file, one.path)]
+        if not chosen:
+            known = ", ".join([*self.added_models(task), *(one.name for one in spec.variants)])
+            raise UsageError(
+                f"{task} has no model {name!r}; it has: {known}. `host models add FILE.tflite --task {task}` adds one."
+            )
+        return _first(f"The model {name} of {task}", chosen, lambda variant: self._model(spec, variant, fetch=fetch))
 
-        return _first(f"The model of {task}", spec.variants, take)
+    def _model(self, spec: ModelSpec, variant: ModelVariant, *, fetch: bool) -> ModelFile:
+        found = self._beside(variant, self._known(spec.task, "models"))
+        if found is None:
+            wanted = Wanted((Form(variant.file or variant.name, variant.sha256),))
+            urls = () if variant.url is None else (variant.url,)
+            need = Need(f"{spec.task} model", (wanted,), urls, variant.package)
+            found = self._sources.obtain(spec.task, need, fetch=fetch)[0]
+        return ModelFile(
+            task=spec.task,
+            name=variant.name,
+            source=variant.source,
+            path=found.path,
+            sha256=variant.sha256,
+            wire_input=spec.wire_input,
+            input_bytes=spec.input_bytes,
+            outputs=spec.outputs,
+            official=variant.official,
+            result=spec.result,
+            quality_target=spec.quality_target,
+        )
+
+    def added_models(self, task: str) -> tuple[str, ...]:
+        """Names of the models that a person has added to `task`."""
+        return added.names(self.home, task)
+
+    def add_model(self, task: str, file: Path, *, name: str | None = None, target: float | None = None) -> ModelFile:
+        """Check a .tflite file and keep a copy of it for `task`; the name is the file's unless one is given."""
+        return added.add_model(self.home, self.model_spec(task), file, name or file.stem, target)
+
+    def remove_model(self, task: str, name: str) -> None:
+        """Take a model away that was added."""
+        added.remove_model(self.home, task, name)
 
     def dataset_for(self, task: str, *, fetch: bool = True) -> Dataset:
-        """The first variant of the data set that can be had whole. `fetch=False`: of what is on this machine."""
+        """The imported set, else the first variant that can be had whole. `fetch=False`: of what is on this machine.
+
+        A large set is made by `fetch_dataset` only.
+        """
         spec = self.dataset_spec(task)
+        brought = imported.find_imported(self.home, spec)
+        if brought is not None:
+            about, found = brought
+            source = f"imported from {about.source}"
+            return _dataset(spec, "imported", source, found.items, found.sha256, self._is_official(spec, found))
+        return _first(
+            f"The data set of {task}",
+            spec.variants,
+            lambda variant: self._variant(
+                spec, variant, fetch=fetch, make=fetch and variant.prepare is not None and variant.prepare.automatic
+            ),
+        )
 
-        def take(variant: DatasetVariant) -> Dataset:
-            if variant.prepare is not None:
-                raise Unavailable(f"`host data fetch {task}` makes it")
-            labels = self._labels(spec, variant, fetch=fetch)
-            items = self._items(spec, variant, labels, fetch=fetch)
-            digest = hashlib.sha256(b"".join(item.data for item in items)).hexdigest()
-            if digest != variant.sha256:
-                raise HashMismatch(
-                    f"{self._toml(task)}: variant {variant.name}: each input is right, but all of them in label order "
-                    f"have sha256 {digest}, not {variant.sha256}. Label list and registry do not belong together."
-                )
-            return Dataset(
-                task=task,
-                name=variant.name,
-                source=variant.source,
-                sha256=digest,
-                classes=len(spec.class_names),
-                metric=spec.metric,
-                target=spec.target,
-                items=items,
-                official=variant.official,
-                window_bytes=spec.wire_bytes,
-                stride_bytes=spec.stride_bytes,
+    def fetch_dataset(self, task: str, *, variant: str | None = None) -> Dataset:
+        """Get or make one variant, however large: the one called so, or the official one.
+
+        Raises UsageError for an unknown one, NotAvailable when it cannot be had.
+        """
+        spec = self.dataset_spec(task)
+        official = [one for one in spec.variants if one.official] or spec.variants
+        chosen = official[:1] if variant is None else [one for one in spec.variants if one.name == variant]
+        if not chosen:
+            known = ", ".join(repr(one.name) for one in spec.variants)
+            raise UsageError(f"{task} has no data set variant {variant!r}; it has {known}.")
+        return _first(
+            f"The data set {chosen[0].name} of {task}",
+            chosen,
+            lambda one: self._variant(spec, one, fetch=True, make=True),
+        )
+
+    def recipe_inputs(self, task: str, recipe: str) -> dict[str, Path]:
+        """The files that a recipe of the task reads, by key: fetched and verified, for another program that uses them.
+
+        Raises UsageError for a recipe that no variant names, NotAvailable when a file cannot be had.
+        """
+        spec = self.dataset_spec(task)
+        chosen = [one for one in spec.variants if one.prepare is not None and one.prepare.recipe == recipe][:1]
+        if not chosen:
+            raise UsageError(f"{self._toml(task)}: no variant names the recipe {recipe!r}.")
+        return _first(
+            f"What the recipe {recipe} of {task} reads",
+            chosen,
+            lambda one: {of.key: self._sources.input_file(task, of).path for of in one.inputs},
+        )
+
+    def import_dataset(self, task: str, folder: Path) -> tuple[Dataset, tuple[str, ...]]:
+        """Check and copy a folder of inputs; it is used from now on. Also returns the names that were not copied."""
+        spec = self.dataset_spec(task)
+        found = imported.import_set(self.home, spec, folder)
+        return self.dataset_for(task, fetch=False), found.others
+
+    def forget_dataset(self, task: str) -> None:
+        """Remove the imported set of `task`."""
+        self._known(task, "datasets")
+        imported.forget_set(self.home, task)
+
+    def _recipe(self, spec: DatasetSpec, variant: DatasetVariant) -> Recipe | None:
+        if variant.prepare is None:
+            return None
+        return Recipe(spec, variant, variant.prepare, self._known(spec.task, "datasets"), self._sources)
+
+    def _is_official(self, spec: DatasetSpec, found: Set) -> bool:
+        """Whether a set is the official one, byte by byte: as the catalogue names it, or as it was made here."""
+        for variant in spec.variants:
+            recipe = self._recipe(spec, variant)
+            made = recipe.find() if variant.official and recipe is not None else None
+            if variant.official and found.sha256 in (variant.sha256, made.sha256 if made is not None else None):
+                return True
+        return False
+
+    def _variant(self, spec: DatasetSpec, variant: DatasetVariant, *, fetch: bool, make: bool) -> Dataset:
+        recipe = self._recipe(spec, variant)
+        if recipe is not None:
+            made = recipe.obtain(make=make)
+            return _dataset(spec, variant.name, variant.source, made.items, made.sha256, variant.official)
+        labels = self._labels(spec, variant, fetch=fetch)
+        items = self._items(spec, variant, labels, fetch=fetch)
+        digest = hashlib.sha256(b"".join(item.data for item in items)).hexdigest()
+        if digest != variant.sha256:
+            raise HashMismatch(
+                f"{self._toml(spec.task)}: variant {variant.name}: each input is right, but all of them in label order "
+                f"have sha256 {digest}, not {variant.sha256}. Label list and registry do not belong together."
             )
-
-        return _first(f"The data set of {task}", spec.variants, take)
+        return _dataset(spec, variant.name, variant.source, items, digest, variant.official)
 
     def _beside(self, variant: ModelVariant, folder: Path) -> Found | None:
         """The file of a variant that is part of the project, or None for one that is not."""
@@ -172,12 +268,17 @@ class Catalog:
         return Found(path, data)
 
     def _toml(self, task: str) -> Path:
-        return self.root / "datasets" / task / "dataset.toml"
+        return self._folder(task, "datasets") / "dataset.toml"
+
+    def _folder(self, task: str, kind: str) -> Path:
+        """The task's folder, in the first root that has one."""
+        folders = [root / kind / task for root in self.roots]
+        return next((folder for folder in folders if folder.is_dir()), folders[0])
 
     def _known(self, task: str, kind: str) -> Path:
         if task not in self.tasks():
             raise UsageError(f"there is no task {task!r}; known tasks: {', '.join(self.tasks()) or 'none'}")
-        return self.root / kind / task
+        return self._folder(task, kind)
 
     def _labels(self, spec: DatasetSpec, variant: DatasetVariant, *, fetch: bool) -> dict[str, int]:
         labels = variant.labels
@@ -192,7 +293,7 @@ class Catalog:
         else:
             wanted = Wanted((Form(labels.file, labels.sha256),), labels.folder)
             urls = () if variant.base_url is None else (urljoin(variant.base_url, labels.file),)
-            found = self._obtain(spec.task, _Need(f"{spec.task} labels", (wanted,), urls, None), fetch=fetch)[0]
+            found = self._sources.obtain(spec.task, Need(f"{spec.task} labels", (wanted,), urls, None), fetch=fetch)[0]
             path, data = found.path, found.data
         parsed = parse_labels(data, str(path), spec)
         if len(parsed) != variant.count:
@@ -219,47 +320,33 @@ class Catalog:
             wanted.append(Wanted(tuple(forms)))
         base = variant.base_url
         urls = () if base is None else tuple(urljoin(base, file.forms[-1].name) for file in wanted)
-        need = _Need(f"{spec.task} inputs", wanted, urls, variant.package)
+        need = Need(f"{spec.task} inputs", wanted, urls, variant.package)
         items = []
-        for (name, label), found in zip(labels.items(), self._obtain(spec.task, need, fetch=fetch), strict=True):
+        for (name, label), found in zip(
+            labels.items(), self._sources.obtain(spec.task, need, fetch=fetch), strict=True
+        ):
             if len(found.data) != spec.file_bytes:
                 raise SetupError(f"{found.path}: {len(found.data)} bytes, but an input has {spec.file_bytes}.")
             items.append(Item(name, label, found.data, spec.wire_bytes, spec.stride_bytes))
         return tuple(items)
 
-    def _obtain(self, task: str, need: _Need, *, fetch: bool) -> list[Found]:
-        """All files of `need`, in its order, or Unavailable with every place that was tried."""
-        cache = Cache(self._cache / task, self._note)
-        found = [self._local.find(file) or cache.find(file) for file in need.wanted]
-        left = [index for index, one in enumerate(found) if one is None]
-        lack = f"{len(left)} of {len(found)} files are" if len(found) > 1 else f"{need.wanted[0].name} is"
-        tried = [f"{lack} neither in {self._local.describe()} nor in the cache ({cache.folder})"]
-        ways: list[Callable[[_Need, list[int], Cache], None]] = []
-        if fetch and need.urls:
-            ways.append(self._download)
-        if fetch and need.package is not None:
-            ways.append(self._unpack)
-        for way in ways:
-            if left:
-                try:
-                    way(need, left, cache)
-                except Unavailable as error:
-                    tried.append(str(error))
-                found = [one or cache.find(file) for one, file in zip(found, need.wanted, strict=True)]
-                left = [index for index, one in enumerate(found) if one is None]
-        if left:
-            raise Unavailable("; ".join(tried if fetch else [*tried, "nothing was fetched, as asked"]))
-        return [one for one in found if one is not None]
 
-    def _download(self, need: _Need, left: list[int], cache: Cache) -> None:
-        items = [(need.urls[index], need.wanted[index].forms[-1]) for index in left]
-        what = f"downloading {need.what}"
-        net.download_all(items, cache, what=what, hosts=self._hosts, timeout_s=self._timeout_s, progress=self._progress)
-
-    def _unpack(self, need: _Need, left: list[int], cache: Cache) -> None:
-        if need.package is not None:
-            forms = [need.wanted[index].forms[-1] for index in left]
-            net.package_all(need.package, forms, cache, hosts=self._hosts, progress=self._progress)
+def _dataset(
+    spec: DatasetSpec, name: str, source: str, items: tuple[Item, ...], digest: str, official: bool
+) -> Dataset:
+    return Dataset(
+        task=spec.task,
+        name=name,
+        source=source,
+        sha256=digest,
+        classes=len(spec.class_names),
+        metric=spec.metric,
+        target=spec.target,
+        items=items,
+        official=official,
+        window_bytes=spec.wire_bytes,
+        stride_bytes=spec.stride_bytes,
+    )
 
 
 _Variant = TypeVar("_Variant", ModelVariant, DatasetVariant)

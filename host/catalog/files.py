@@ -18,6 +18,7 @@ from pathlib import Path
 from host.errors import HashMismatch, SetupError
 
 MAX_FILE_BYTES = 64 << 20  # far above any model or input for a microcontroller
+CHUNK_BYTES = 1 << 18
 
 Note = Callable[[str], None]
 
@@ -75,6 +76,12 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def file_digest(path: Path, name: str) -> str:
+    """Lower-case hex digest of a file of any size, by the hash called `name`. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, name).hexdigest()
+
+
 def decoded(wanted: Wanted, form: Form, path: Path, data: bytes) -> Found:
     """The wanted bytes out of `data`, which has the hash of `form`."""
     if form.decode is not None:
@@ -114,11 +121,15 @@ class LocalFolders:
                     index.setdefault(name, []).append(Path(root, name))
         return index
 
+    def named(self, name: str) -> tuple[Path, ...]:
+        """The files of that name, in the order of the folders."""
+        return tuple(self._index.get(name, ()))
+
     def find(self, wanted: Wanted) -> Found | None:
         """The file, or None; HashMismatch when there are only files of that name with another content."""
         wrong: tuple[Path, str, str] | None = None
         for form in wanted.forms:
-            for path in self._index.get(form.name, []):
+            for path in self.named(form.name):
                 data = _read(path)
                 found = None if data is None else sha256(data)
                 if data is not None and found == form.sha256:

@@ -1,32 +1,84 @@
-"""`host data`: the inputs of every task, and where they come from."""
+"""`host data`: the inputs of every task, and where they come from; fetch, import and forget them."""
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from host.catalog import Catalog
+    from host.catalog import Catalog, Dataset
 
-SUMMARY = "list the data sets: the inputs in use, their source and the target"
+SUMMARY = "list the data sets in use; fetch the official ones, import your own"
 COLUMNS = ("task", "data set in use", "source", "inputs", "one input, bytes", "sha256", "metric and target")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `host data`."""
     parser.add_argument("--fetch", action="store_true", help="fetch the inputs that are not on this machine yet")
+    actions = parser.add_subparsers(dest="action", metavar="ACTION")
+    action = actions.add_parser("fetch", help="download what a task's official inputs are made of, and make them")
+    action.add_argument("task", metavar="TASK")
+    action.add_argument("--variant", metavar="NAME", help="another data set than the official one, by its name")
+    action = actions.add_parser("import", help="copy a folder of .bin files and a y_labels.csv, and use it from now on")
+    action.add_argument("task", metavar="TASK")
+    action.add_argument("folder", metavar="FOLDER", type=Path)
+    action = actions.add_parser("forget", help="remove the imported data set of a task")
+    action.add_argument("task", metavar="TASK")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the table; 1 when a file is wrong, or cannot be had although --fetch asked for it."""
-    from host.cli._listing import print_listing
+    """Print the table; 1 when a file is wrong, or cannot be had although that was asked for."""
+    from host.cli._listing import print_listing, with_catalog
 
-    def row(catalog: Catalog, task: str) -> tuple[str, ...]:
-        data = catalog.dataset_for(task, fetch=args.fetch)
-        target = f"{data.metric} >= {data.target:g}"
-        if not data.official:
-            target += " on the official set; not judged on this one"
-        size = f"{len(data.items[0].data):,}"
-        return data.name, data.source, f"{len(data.items):,}", size, data.sha256[:12], target
+    action = getattr(args, "action", None)
+    if action is None:
+        return print_listing(
+            COLUMNS,
+            lambda catalog: catalog.tasks_with_inputs(),
+            lambda catalog, task: _row(catalog.dataset_for(task, fetch=args.fetch)),
+            fetch=args.fetch,
+        )
+    if action == "fetch":
+        return with_catalog(lambda catalog: _fetched(catalog, args.task, args.variant))
+    if action == "import":
+        return with_catalog(lambda catalog: _imported(catalog, args.task, args.folder))
+    return with_catalog(lambda catalog: _forgotten(catalog, args.task))
 
-    return print_listing(COLUMNS, lambda catalog: catalog.tasks_with_inputs(), row, fetch=args.fetch)
+
+def _row(data: Dataset) -> tuple[str, ...]:
+    target = f"{data.metric} >= {data.target:g}"
+    if not data.official:
+        target += " on the official set; not judged on this one"
+    windows = len(data.items[0].windows())
+    size = f"{data.window_bytes or len(data.items[0].data):,}{f' ({windows} a file)' if windows > 1 else ''}"
+    return data.name, data.source, f"{len(data.items):,}", size, data.sha256[:12], target
+
+
+def _fetched(catalog: Catalog, task: str, variant: str | None) -> str:
+    made = catalog.fetch_dataset(task, variant=variant)
+    used = catalog.dataset_for(task, fetch=False)
+    said = f"{task}: {_told(made)} is on this machine."
+    if used.sha256 != made.sha256:
+        said += f"\nIn use is another one all the same, which comes first: {_told(used)}."
+    return said
+
+
+def _imported(catalog: Catalog, task: str, folder: Path) -> str:
+    data, others = catalog.import_dataset(task, folder)
+    said = [f"{task}: {_told(data)} is in use from now on; `host data forget {task}` takes it away."]
+    if data.official:
+        said.append("It is the official set, byte by byte: results are judged against the target.")
+    if others:
+        more = f" and {len(others) - 5} more" if len(others) > 5 else ""
+        said.append(f"Not copied, because they are no inputs: {', '.join(others[:5])}{more}.")
+    return "\n".join(said)
+
+
+def _forgotten(catalog: Catalog, task: str) -> str:
+    catalog.forget_dataset(task)
+    return f"{task}: the imported data set is removed."
+
+
+def _told(data: Dataset) -> str:
+    return f"{data.name} ({data.source}), {len(data.items):,} inputs, sha256 {data.sha256[:12]}"
