@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
 from host.errors import HostError, ResultInvalid
 from host.results import schema
@@ -81,13 +82,35 @@ def read_result(path: Path) -> schema.Result:
         raise ResultInvalid(f"{file}: {error}") from error
 
 
-def write_outputs(folder: Path, task: str, rows: Iterable[tuple[str, int, int, tuple[float, ...]]]) -> Path:
-    """`outputs-<task>.csv`: input, label, predicted class and the device's own numbers, one line per input."""
+class OutputRow(Protocol):
+    """What one input gave: see host.runner.accuracy.Row."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+
+    @property
+    def label(self) -> int: ...  # noqa: D102
+
+    @property
+    def outputs(self) -> tuple[float, ...]: ...  # noqa: D102
+
+    @property
+    def score(self) -> float | None: ...  # noqa: D102
+
+    @property
+    def predicted(self) -> int | None: ...  # noqa: D102
+
+
+def write_outputs(folder: Path, task: str, rows: Iterable[OutputRow]) -> Path:
+    """`outputs-<task>.csv`, one line per input: its label, the class predicted, the outputs with three decimals as a
+    device prints them, and where a task has no classes the score."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("input", "label", "predicted", "outputs"))
-    for name, label, predicted, outputs in rows:
-        writer.writerow((name, label, predicted, " ".join(f"{value:.3f}" for value in outputs)))
+    writer.writerow(("input", "label", "predicted", "outputs", "score"))
+    for row in rows:
+        score = "" if row.score is None else f"{row.score:.6f}"
+        predicted = "" if row.predicted is None else row.predicted
+        writer.writerow((row.name, row.label, predicted, " ".join(f"{value:.3f}" for value in row.outputs), score))
     path = folder / f"outputs-{task}.csv"
     write_file(path, text.getvalue().encode())
     return path

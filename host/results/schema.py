@@ -81,12 +81,14 @@ class Window(_Record, frozen=True):
     """`inferences` runs on one input between two clock reads of the device.
 
     host_us: the same window by the host's clock; null where the two have nothing to do with each other (an emulator).
+    instructions: of one inference, the median one; null where nothing counts them.
     """
 
     input: str
     inferences: Positive
     duration_us: Positive
     host_us: Positive | None = None
+    instructions: Positive | None = None
 
 
 class Interval(_Record, frozen=True):
@@ -129,7 +131,8 @@ class Accuracy(_Record, frozen=True):
     official target, or a person set a target of their own.
 
     target_source: whose target it is: "official", "model" (its model.toml) or "user" (--target); null without one.
-    value: null where the metric has none on these inputs (the area under the curve of one class).
+    value: null where the metric has none on these inputs (the area under the curve of one class); reason says why.
+    auc: the area under the ROC curve, which the official runner reports beside top-1; null where there is none.
     """
 
     metric: Literal["top1", "auc"]
@@ -138,6 +141,8 @@ class Accuracy(_Record, frozen=True):
     target: Fraction | None
     met: bool | None
     target_source: Literal["official", "model", "user"] | None = None
+    auc: Fraction | None = None
+    reason: str | None = None
 
 
 class OperatorCost(_Record, frozen=True):

@@ -1,6 +1,7 @@
 """Performance: windows of N inferences on one input between two clock reads of the device.
 
-N is found here, never typed: it grows until a window is as long as the rules ask.
+N is found here, never typed: it grows until a window is as long as the rules ask. The steps are apart so that a
+session can keep each window as it comes and go on later: `calibrate`, `measure_window` for each input, `summarise`.
 """
 
 from __future__ import annotations
@@ -9,13 +10,14 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from host.catalog import Progress
 from host.device import Device
 from host.errors import DeviceError
-from host.results.schema import Latency, Window
-from host.runner.rules import Rules
+from host.results.schema import ClockCheck, Latency, Provenance, Window
+from host.runner.rules import Rules, long_enough
+from host.runner.statistics import clock_check, instructions, latency, throughput
 
 MAX_INFERENCES = 1_000_000  # a device that needs more of them for one window has a clock that stands still
 CALIBRATION_MARGIN = 1.05  # aim this much over the minimum, so that jitter does not make a window too short
@@ -31,48 +33,79 @@ COUNT_RATIO = 0.02
 COUNT_US = 100
 
 
+def _no_counts() -> list[int]:
+    return []
+
+
 @dataclass(frozen=True, slots=True)
-class Performance:
-    """What the windows gave; `instructions` per inference is None where nothing counts them."""
+class Timing:
+    """What stands behind a device's clock.
 
-    windows: tuple[Window, ...]
+    real_time: it and ours go alike, as they do on silicon: see `is_real_time`.
+    clock_hz: instructions per second of emulated time, to hold counts against; None where that means nothing.
+    take_counts: exact instructions of each inference since it was last called, or [] where nothing counts them.
+    """
+
+    real_time: bool
+    clock_hz: int | None = None
+    take_counts: Callable[[], list[int]] = _no_counts
+
+
+def is_real_time(provenance: Provenance, clock_hz: int | None) -> bool:
+    """Whether a board's clock goes with ours: on silicon, and where the firmware is a process of this machine."""
+    return provenance == "measured" or (provenance == "emulated" and clock_hz is None)
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How many inferences fill a window, and how long one of them takes at most: all that calibration finds."""
+
+    inferences: int
+    slowest_us: float
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What windows say together. clock: None where no window can tell. unit of latency: a microsecond's worth."""
+
+    latency: Latency
+    throughput_inf_per_s: float
     instructions: int | None
-    reasons: tuple[str, ...]
-
-    def latency(self, unit: str) -> Latency:
-        """Microseconds per inference over the windows."""
-        values = [window.duration_us / window.inferences for window in self.windows]
-        return Latency(median=statistics.median(values), min=min(values), max=max(values), unit=unit)
-
-    def throughput(self) -> float:
-        """Median inferences per second over the windows, as the MLPerf Tiny rules define the result."""
-        return statistics.median(window.inferences * 1e6 / window.duration_us for window in self.windows)
+    clock: ClockCheck | None
 
 
-class _Stopwatch:
-    """Times windows by the device's clock and learns how long the device may be silent."""
+def summarise(windows: Sequence[Window], unit: str) -> Summary:
+    """The figures of a run; a pure function of its windows, at least one."""
+    return Summary(latency(windows, unit), throughput(windows), instructions(windows), clock_check(windows))
 
-    def __init__(self, device: Device, *, real_time: bool) -> None:
-        self._device = device
-        self._real_time = real_time
-        self._slowest_us = 0.0
 
-    def window_us(self, inferences: int, warmup: int) -> int:
-        """One `infer`: its duration on the device's clock. Refuses what the clocks show to be impossible."""
-        silent_s = 3 * max(inferences, warmup) * self._slowest_us / 1e6
-        begin_s = time.monotonic()
-        inference = self._device.infer(inferences, warmup, timeout_s=max(silent_s, self._device.infer_timeout_s))
-        host_us = (time.monotonic() - begin_s) * 1e6
-        if inference.duration_us is None:
-            raise DeviceError(
-                "the device printed no m-lap-us: it is in energy mode. Reset it, or rebuild a stock firmware for "
-                "performance mode."
-            )
-        if self._real_time:
-            likely_us = inference.duration_us * (inferences + warmup) / inferences
-            _compare_clocks(inference.duration_us, likely_us, host_us)
-        self._slowest_us = max(self._slowest_us, inference.duration_us / inferences)
-        return inference.duration_us
+@dataclass(frozen=True, slots=True)
+class _Timed:
+    """One `infer`, by both clocks."""
+
+    duration_us: int
+    host_us: int | None
+    pace: Pace
+
+
+def _time(device: Device, timing: Timing, pace: Pace, warmup: int) -> _Timed:
+    """pace.inferences on the input that is loaded. Refuses what the clocks show to be impossible."""
+    inferences = pace.inferences
+    silent_s = 3 * max(inferences, warmup) * pace.slowest_us / 1e6
+    begin_s = time.monotonic()
+    inference = device.infer(inferences, warmup, timeout_s=max(silent_s, device.infer_timeout_s))
+    exchange_us = (time.monotonic() - begin_s) * 1e6
+    if inference.duration_us is None:
+        raise DeviceError(
+            "the device printed no m-lap-us: it is in energy mode. Reset it, or rebuild a stock firmware for "
+            "performance mode."
+        )
+    if timing.real_time:
+        likely_us = inference.duration_us * (inferences + warmup) / inferences
+        _compare_clocks(inference.duration_us, likely_us, exchange_us)
+    slowest_us = max(pace.slowest_us, inference.duration_us / inferences)
+    host_us = inference.host_us if timing.real_time else None
+    return _Timed(inference.duration_us, host_us, replace(pace, slowest_us=slowest_us))
 
 
 def _compare_clocks(window_us: int, likely_us: float, host_us: float) -> None:
@@ -116,77 +149,64 @@ def next_count(inferences: int, duration_us: int, rules: Rules) -> int:
     return max(rules.min_inferences, min(needed, inferences * 100, MAX_INFERENCES))
 
 
-def long_enough(inferences: int, duration_us: int, rules: Rules) -> bool:
-    """Whether a window satisfies the rules."""
-    return duration_us >= rules.min_window_us and inferences >= rules.min_inferences
+def calibrate(device: Device, rules: Rules, timing: Timing) -> Pace:
+    """How many inferences fill a window, found on the input that is loaded. Blocks for about a window.
+
+    Raises LinkError and DeviceError as the device does, and DeviceError for a clock that stands still.
+    """
+    pace = Pace(1, 0.0)
+    while True:
+        timed = _time(device, timing, pace, 0)
+        wanted = next_count(pace.inferences, timed.duration_us, rules)
+        # Close enough to extrapolate from: a tenth of the window, or one inference that is longer than that.
+        if wanted <= 10 * pace.inferences:
+            return replace(timed.pace, inferences=max(wanted, rules.min_inferences))
+        pace = replace(timed.pace, inferences=wanted)
+
+
+def measure_window(
+    device: Device, work: tuple[str, bytes], pace: Pace, rules: Rules, timing: Timing
+) -> tuple[Window, Pace]:
+    """One window that satisfies the rules, on `work`: an input's name and its wire bytes.
+
+    Returns it with what to go on with: a window that came out too short has more inferences than `pace` says.
+    Raises LinkError and DeviceError as the device does; nothing is retried but a load.
+    """
+    name, data = work
+    device.load(data)
+    while True:
+        timing.take_counts()  # what calibration and short windows left behind
+        timed = _time(device, timing, pace, rules.warmup)
+        if long_enough(pace.inferences, timed.duration_us, rules):
+            break
+        pace = replace(timed.pace, inferences=next_count(pace.inferences, timed.duration_us, rules))
+    counts = timing.take_counts()[-pace.inferences :]
+    if counts and len(counts) != pace.inferences:
+        raise DeviceError(f"{len(counts)} of {pace.inferences} inferences were counted: run it again, and report it.")
+    if counts and timing.clock_hz:
+        _compare_counts(timed.duration_us, counts, timing.clock_hz)
+    window = Window(
+        input=name,
+        inferences=pace.inferences,
+        duration_us=timed.duration_us,
+        host_us=timed.host_us or None,  # a fake device takes no time at all
+        instructions=statistics.median_low(counts) if counts else None,
+    )
+    return window, timed.pace
 
 
 def run_performance(
-    device: Device,
-    inputs: Sequence[tuple[str, bytes]],
-    rules: Rules,
-    take_counts: Callable[[], list[int]],
-    progress: Progress,
-    *,
-    real_time: bool,
-    clock_hz: int | None = None,
-) -> Performance:
-    """One window on each of `inputs` (name, wire bytes). Blocks for the length of all windows.
-
-    take_counts: exact instructions of each inference since it was last called, or [] where nothing counts them.
-    real_time: the device's clock and ours go alike, as they do on silicon.
-    clock_hz: instructions per second of emulated time, to hold counts against; None where that means nothing.
-    Raises LinkError and DeviceError as the device does; nothing is retried but a load.
-    """
+    device: Device, inputs: Sequence[tuple[str, bytes]], rules: Rules, timing: Timing, progress: Progress
+) -> tuple[Window, ...]:
+    """Calibrate, then one window on each of `inputs` (name, wire bytes). Blocks for the length of all windows."""
     windows: list[Window] = []
-    counts: list[int] = []
-    count = 1
-    stopwatch = _Stopwatch(device, real_time=real_time)
-    for index, (name, data) in enumerate(inputs):
+    pace: Pace | None = None
+    for index, work in enumerate(inputs):
         progress("windows", index, len(inputs))
-        device.load(data)
-        if index == 0:
-            count = calibrate(stopwatch, rules)
-        while True:
-            take_counts()  # what calibration and short windows left behind
-            duration_us = stopwatch.window_us(count, rules.warmup)
-            if long_enough(count, duration_us, rules):
-                break
-            count = next_count(count, duration_us, rules)
-        windows.append(Window(input=name, inferences=count, duration_us=duration_us))
-        window_counts = take_counts()[-count:]
-        if window_counts and len(window_counts) != count:
-            raise DeviceError(f"{len(window_counts)} of {count} inferences were counted: run it again, and report it.")
-        if window_counts and clock_hz:
-            _compare_counts(duration_us, window_counts, clock_hz)
-        counts.extend(window_counts)
+        if pace is None:
+            device.load(work[1])
+            pace = calibrate(device, rules, timing)
+        window, pace = measure_window(device, work, pace, rules, timing)
+        windows.append(window)
     progress("windows", len(inputs), len(inputs))
-    return Performance(tuple(windows), statistics.median_low(counts) if counts else None, check(windows, rules))
-
-
-def calibrate(stopwatch: _Stopwatch, rules: Rules) -> int:
-    """How many inferences fill a window, found on the input that is loaded."""
-    count = 1
-    while True:
-        duration_us = stopwatch.window_us(count, 0)
-        wanted = next_count(count, duration_us, rules)
-        # Close enough to extrapolate from: a tenth of the window, or one inference that is longer than that.
-        if wanted <= 10 * count:
-            return max(wanted, rules.min_inferences)
-        count = wanted
-
-
-def check(windows: Sequence[Window], rules: Rules) -> tuple[str, ...]:
-    """Why these windows break the rules; nothing when they keep them."""
-    reasons = []
-    if len(windows) < rules.min_windows:
-        reasons.append(f"{len(windows)} windows where the {rules.name} rules ask for {rules.min_windows}")
-    if len({window.input for window in windows}) != len(windows):
-        reasons.append("the same input was used twice")
-    for number, window in enumerate(windows, start=1):
-        if not long_enough(window.inferences, window.duration_us, rules):
-            reasons.append(
-                f"window {number}: {window.inferences} inferences in {window.duration_us / 1e6:.3f} s, "
-                f"the {rules.name} rules ask for {rules.min_inferences} in {rules.min_window_us / 1e6:g} s"
-            )
-    return tuple(reasons)
+    return tuple(windows)

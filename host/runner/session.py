@@ -19,10 +19,11 @@ from host.errors import DeviceError, HostError, NotAvailable, SetupError
 from host.modelinfo import read_operators
 from host.report.progress import Reporter
 from host.results import record, schema
-from host.runner.accuracy import run_accuracy, score
-from host.runner.performance import run_performance
+from host.runner.accuracy import run_items, score
+from host.runner.outputs import read_format
+from host.runner.performance import Timing, is_real_time, run_performance, summarise
 from host.runner.profile import Counts, run_profile
-from host.runner.rules import RULES, Rules
+from host.runner.rules import RULES, Rules, accuracy_reasons, judged_model, performance_reasons, quality_target
 from host.runner.target import Target, describe, latency_unit, open_target, select, wanted_board
 
 
@@ -102,49 +103,47 @@ def run_one(target: Target, plan: Plan, work: Workload, folder: Path, reporter: 
         instructions_per_inference=None,
         accuracy=None,
     )
+    judged = judged_model(work.model, model)
     with reporter.scope(run.task) as progress:
         if plan.mode == "performance":
-            run = _performance(target, rules, run, items, progress)
+            run = _performance(target, rules, run, items, judged, progress)
             if plan.profile:
                 progress("profile", 0, 0)
                 run = _profile(target, rules, run, work.model, items[0])
             return run
-        rows = run_accuracy(target.device, dataset, items, progress)
-    record.write_outputs(folder, run.task, ((row.name, row.label, row.predicted, row.outputs) for row in rows))
-    accuracy = score(dataset, rows)
-    reasons = _accuracy_reasons(rules, dataset, accuracy)
+        rows = []
+        for row in run_items(target.device, read_format(work.model), items):
+            rows.append(row)
+            progress("inputs", len(rows), len(items))
+    record.write_outputs(folder, run.task, rows)
+    accuracy = score(dataset, rows, quality_target(dataset, judged, len(rows)))
+    reasons = list(accuracy_reasons(rules, dataset, accuracy, judged))
     return msgspec.structs.replace(run, accuracy=accuracy, valid=not reasons, reasons=reasons)
 
 
-def _accuracy_reasons(rules: Rules, dataset: catalog.Dataset, accuracy: schema.Accuracy) -> list[str]:
-    if rules.name != "mlperf":
-        return []
-    if accuracy.target is None:
-        return [f"{accuracy.n} inputs of {dataset.source}: the mlperf rules ask for the whole official set"]
-    return [] if accuracy.met else [f"top-1 {accuracy.value:.1%} is under the target of {accuracy.target:.1%}"]
-
-
 def _performance(
-    target: Target, rules: Rules, run: schema.Run, items: Sequence[catalog.Item], progress: catalog.Progress
+    target: Target,
+    rules: Rules,
+    run: schema.Run,
+    items: Sequence[catalog.Item],
+    judged: catalog.ModelFile,
+    progress: catalog.Progress,
 ) -> schema.Run:
-    inputs = [(item.name, item.data) for item in items]
-    performance = run_performance(
-        target.device,
-        inputs,
-        rules,
-        target.take_counts,
-        progress,
-        real_time=target.provenance == "measured",
-        clock_hz=target.board.clock_hz if target.board else None,
-    )
+    clock_hz = target.board.clock_hz if target.board else None
+    timing = Timing(is_real_time(target.provenance, clock_hz), clock_hz, target.take_counts)
+    inputs = [(item.name, item.windows()[0]) for item in items]
+    windows = run_performance(target.device, inputs, rules, timing, progress)
+    summary = summarise(windows, latency_unit(target))
+    reasons = list(performance_reasons(rules, windows, judged))
     return msgspec.structs.replace(
         run,
-        valid=not performance.reasons,
-        reasons=list(performance.reasons),
-        windows=list(performance.windows),
-        latency_us=performance.latency(latency_unit(target)),
-        throughput_inf_per_s=performance.throughput(),
-        instructions_per_inference=performance.instructions,
+        valid=not reasons,
+        reasons=reasons,
+        windows=list(windows),
+        latency_us=summary.latency,
+        throughput_inf_per_s=summary.throughput_inf_per_s,
+        instructions_per_inference=summary.instructions,
+        clock=summary.clock,
     )
 
 
@@ -152,7 +151,7 @@ def _profile(target: Target, rules: Rules, run: schema.Run, model: catalog.Model
     outcome = run_profile(
         target.device,
         read_operators(model.path.read_bytes(), model.name),
-        (item.name, item.data),
+        (item.name, item.windows()[0]),
         rules,
         Counts(target.take_counts, target.take_observed),
         latency_us=run.latency_us.median if run.latency_us else 0.0,

@@ -114,7 +114,7 @@ def _confirm_board(board: boards.Board | None, info: DeviceInfo) -> boards.Board
 def select(target: Target, model: catalog.ModelFile) -> schema.ModelInfo:
     """Make the task's model the active one and make sure that it is the very file the catalogue names."""
     device, task = target.device, model.task
-    device.outputs = model.outputs
+    device.outputs = 1 if model.result == "mse" else model.outputs
     if target.info is None:
         active = device.profile().model
         if active != task:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from host.errors import HostError, ResultInvalid
 from host.results import record, schema
+from host.runner.accuracy import Row
 
 SHA = "0123456789abcdef" * 4
 
@@ -177,5 +178,13 @@ def test_two_folders_in_one_second_have_two_names(tmp_path: Path) -> None:
 
 
 def test_outputs_are_kept_row_by_row(tmp_path: Path) -> None:
-    path = record.write_outputs(tmp_path, "kws01", [("a.bin", 3, 1, (0.004, 0.996)), ("b,c.bin", 0, 0, (1.0, 0.0))])
-    assert path.read_text() == ('input,label,predicted,outputs\na.bin,3,1,0.004 0.996\n"b,c.bin",0,0,1.000 0.000\n')
+    rows = [
+        Row("a.bin", 3, (0.004, 0.996), None, 1),
+        Row("b,c.bin", 0, (1.0, 0.0), None, 0),
+        Row("d.bin", 1, (10.26449, 9.0), 9.632245, None),
+    ]
+    path = record.write_outputs(tmp_path, "kws01", rows)
+    assert path.read_text() == (
+        'input,label,predicted,outputs,score\na.bin,3,1,0.004 0.996,\n"b,c.bin",0,0,1.000 0.000,\n'
+        "d.bin,1,,10.264 9.000,9.632245\n"
+    )
