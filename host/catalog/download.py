@@ -169,36 +169,46 @@ def fetch_file(
         except OSError as error:
             raise SetupError(f"another process is downloading {path}: wait until it is done.") from error
         part = _Part(file, target.parent, note_path, url)
-        part.pick_up()
+        try:
+            part.pick_up()
+            digest = _whole(part, expected, timeout_s, progress, note)
+        except HashMismatch as error:
+            path.unlink(missing_ok=True)
+            note_path.unlink(missing_ok=True)
+            name = target.name.partition("-")[2]
+            raise HashMismatch(f"{error}\nPut the right file into a folder of TINYJOULE_DATA, named {name}.") from error
+        with _disk(target.parent):
+            os.replace(path, target)
+            note_path.unlink(missing_ok=True)
+    return digest
+
+
+def _whole(part: _Part, expected: Expected, timeout_s: float, progress: Progress, note: Note) -> str:
+    """Get what is missing and compare the hashes; returns the sha256."""
+    _fill(part, expected, timeout_s, progress, note)
+    problem = part.mismatch(expected)
+    if problem is not None and part.resumed:
+        note(f"{part.url}: the parts do not make the right file; it is downloaded again from its beginning.")
+        part.start_over()
         _fill(part, expected, timeout_s, progress, note)
         problem = part.mismatch(expected)
-        if problem is not None and part.resumed:
-            note(f"{url}: what came in several parts is not the right file; it is downloaded again from its beginning.")
-            part.start_over()
-            _fill(part, expected, timeout_s, progress, note)
-            problem = part.mismatch(expected)
-        with _disk(target.parent):
-            note_path.unlink(missing_ok=True)
-            if problem is None:
-                os.replace(path, target)
-                return str(part.digests["sha256"].hexdigest())
-            path.unlink()
-    raise HashMismatch(
-        f"{url} is not the file that is expected, and was not kept:\n{problem}\n"
-        "Something between this machine and the host changes files, or the host has another one now. Put the right "
-        f"file into a folder of TINYJOULE_DATA, under the name {target.name.partition('-')[2]}."
-    )
+    if problem is not None:
+        raise HashMismatch(
+            f"{part.url} is not the file that is expected, and was not kept:\n{problem}\n"
+            "Something between this machine and the host changes files, or the host has another one now."
+        )
+    return str(part.digests["sha256"].hexdigest())
 
 
 def _fill(part: _Part, expected: Expected, timeout_s: float, progress: Progress, note: Note) -> None:
     """Ask until everything is there."""
-    fruitless = 0
+    fruitless, most = 0, part.have
     while True:
-        before = part.have
         why = _try(part, expected, timeout_s, progress)
         if why is None:
             return
-        fruitless = 0 if part.have > before else fruitless + 1
+        fruitless = 0 if part.have > most else fruitless + 1  # beginning again and again leads nowhere either
+        most = max(most, part.have)
         kept = f"{_size(part.have)}{f' of {_size(part.total)}' if part.total else ''} kept"
         if fruitless >= MAX_FRUITLESS_TRIES:
             raise Unavailable(f"{part.url} {why} ({kept}; the same command goes on from there)")
@@ -259,8 +269,7 @@ def _begin(part: _Part, response: requests.Response, expected: Expected) -> str 
         part.validator = strong if strong.startswith('"') else response.headers.get("Last-Modified", "")
     else:
         raise Unavailable(f"{part.url} answers {status} {response.reason}")
-    if expected.size_bytes is not None and part.total not in (None, expected.size_bytes):
-        part.start_over()
+    if expected.size_bytes is not None and part.total is not None and part.total != expected.size_bytes:
         raise HashMismatch(
             f"{part.url} is {part.total:,} bytes long, not {expected.size_bytes:,}: it is not the file that is "
             "expected, and was not kept. The host may have another version by now."
@@ -289,7 +298,6 @@ def _receive(part: _Part, response: requests.Response, expected: Expected, progr
     told = -1
     for chunk in response.raw.stream(CHUNK_BYTES, decode_content=False):
         if part.have + len(chunk) > limit:
-            part.start_over()
             raise HashMismatch(f"{part.url} brings more than the {limit:,} bytes that were announced; nothing is kept.")
         part.write(chunk)
         if part.have // unit_bytes != told:

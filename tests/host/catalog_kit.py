@@ -1,5 +1,6 @@
 """A made-up catalogue, its wheel, and loopback servers for the catalogue tests: real files, real pip, real HTTP."""
 
+import contextlib
 import hashlib
 import io
 import json
@@ -153,7 +154,7 @@ class Server:
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._http.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._http.server_port}"
-        self._thread = threading.Thread(target=self._http.serve_forever, daemon=True)
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)
 
     def __enter__(self) -> "Server":
         self._thread.start()
@@ -193,3 +194,97 @@ class SilentServer:
         self._thread.join()
         for connection in self.connections:
             connection.close()
+
+
+class Answer:
+    """What a MoodyServer does with one GET: `data` by ranges or not, with or without its length, or only a part of it.
+
+    cut: bytes of the body after which the connection is closed; said: the length that is announced instead of the right
+    one; status: answered with an empty body.
+    """
+
+    def __init__(
+        self,
+        data: bytes,
+        *,
+        etag: str | None = None,
+        modified: str | None = None,
+        ranges: bool = True,
+        cut: int | None = None,
+        said: int | None = None,
+        chunked: bool = False,
+        status: int | None = None,
+        span: str | None = None,
+    ) -> None:
+        self.data, self.etag, self.modified, self.ranges, self.cut = data, etag, modified, ranges, cut
+        self.said, self.chunked, self.status, self.span = said, chunked, status, span
+
+    def give(self, handler: BaseHTTPRequestHandler) -> None:
+        wanted = handler.headers.get("Range")
+        condition = handler.headers.get("If-Range")
+        start = 0
+        if wanted and self.ranges and condition in (None, self.etag, self.modified):
+            start = int(wanted.removeprefix("bytes=").removesuffix("-"))
+        body = self.data[start:]
+        status = self.status or (200 if not start else 206 if body else 416)
+        if status not in (200, 206):
+            body = b""
+        handler.send_response(status)
+        if status in (206, 416):
+            span = f"{start}-{len(self.data) - 1}" if body else "*"
+            handler.send_header("Content-Range", self.span or f"bytes {span}/{len(self.data)}")
+        for name, value in (("ETag", self.etag), ("Last-Modified", self.modified)):
+            if value is not None:
+                handler.send_header(name, value)
+        if self.chunked:
+            handler.send_header("Transfer-Encoding", "chunked")
+        else:
+            handler.send_header("Content-Length", str(self.said or len(body)))
+        handler.end_headers()
+        handler.close_connection = True
+        sent = body[: self.cut]
+        with contextlib.suppress(ConnectionError):  # who has heard enough hangs up
+            handler.wfile.write(b"%x\r\n%s\r\n" % (len(sent), sent) if self.chunked else sent)
+            if self.chunked and self.cut is None:
+                handler.wfile.write(b"0\r\n\r\n")
+
+
+class MoodyServer:
+    """HTTP on a loopback port whose GETs are answered by `answers` in turn, the last one again and again.
+
+    `asked` holds the Range of every GET, None for a whole one.
+    """
+
+    def __init__(self, *answers: Answer) -> None:
+        self.asked: list[str | None] = []
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_HEAD(self) -> None:
+                self.send_response(200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def do_GET(self) -> None:
+                answer = answers[min(len(server.asked), len(answers) - 1)]
+                server.asked.append(self.headers.get("Range"))
+                answer.give(self)
+
+            def log_message(self, *_args: object) -> None:
+                pass
+
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._http.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._http.server_port}/big.bin"
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)
+
+    def __enter__(self) -> "MoodyServer":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._http.shutdown()
+        self._http.server_close()
+        self._thread.join()
