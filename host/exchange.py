@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Literal, Self
 
 from host.errors import DeviceError, DeviceRefused, DeviceReset, GarbledReply, HostError, LinkTimeout
-from host.link import Link
+from host.reader import Reader
 from host.wire import codec
 from host.wire.spec import spec
 
@@ -96,18 +96,16 @@ class Transcript:
 
 
 class Exchange:
-    """Asks a device and collects its replies. Owns the link."""
+    """Asks a device and collects its replies. Frames that come meanwhile are nobody's any more: they are dropped."""
 
-    def __init__(self, link: Link, transcript: Transcript | None, timeout_s: float) -> None:
+    def __init__(self, reader: Reader, transcript: Transcript | None, timeout_s: float) -> None:
         """timeout_s: how long the device may take for one line."""
-        self._link = link
+        self._reader = reader
         self._transcript = transcript
         self._timeout_s = timeout_s
-        self._buffer = bytearray()
         self._in_step = True
         self._resyncs = 0
         self._understood = False
-        self._heard = False
         self._read_s = 0.0  # when the last bytes came: any whole line in the buffer ended then
         self.arrivals_s: list[float] = []  # of the lines of the last reply, on time.monotonic()'s clock
 
@@ -160,32 +158,29 @@ class Exchange:
         if self._transcript:
             self._transcript.add("note", text)
 
-    def close(self) -> None:
-        """Close the link."""
-        self._link.close()
+    def distrust(self) -> None:
+        """Something else than a command was on the line, and may have left anything behind."""
+        self._in_step = False
 
     def _send(self, command: bytes) -> None:
         if self._transcript:
             self._transcript.add("tx", command.decode("latin-1"))
-        self._link.write(command)
+        self._reader.link.write(command)
 
     def _line(self, deadline: float) -> bytes:
         """The next line, its end removed. Raises LinkTimeout when there is none by then, GarbledReply when too long."""
-        searched = 0
-        while (end := self._buffer.find(b"\n", searched)) < 0:
-            if len(self._buffer) > MAX_LINE_BYTES:
-                self._buffer.clear()
+        searched, text = 0, self._reader.text
+        while (end := text.find(b"\n", searched)) < 0:
+            if len(text) > MAX_LINE_BYTES:
+                text.clear()
                 raise GarbledReply(f"a line of more than {MAX_LINE_BYTES} bytes: is this an MLPerf Tiny device?")
-            searched = len(self._buffer)
+            searched = len(text)
             left_s = deadline - time.monotonic()
-            data = self._link.read(left_s) if left_s > 0 else b""
-            if not data:
+            if left_s <= 0 or not self._reader.pull(left_s):
                 raise LinkTimeout("no line")
-            self._buffer += data
             self._read_s = time.monotonic()
-            self._heard = True
-        line = bytes(self._buffer[:end]).rstrip(b"\r")
-        del self._buffer[: end + 1]
+        line = bytes(text[:end]).rstrip(b"\r")
+        del text[: end + 1]
         if self._transcript:
             self._transcript.add("rx", line.decode("latin-1"))
         return line
@@ -224,8 +219,8 @@ class Exchange:
 
     def _drop_stale(self) -> None:
         """Forget what came unasked; a banner among it means that the device has forgotten everything."""
-        stale = bytes(self._buffer) + self._link.read(0.0)
-        self._buffer.clear()
+        self._reader.pull(0.0)
+        stale = self._reader.clear()
         if not stale:
             return
         self.note(f"dropped what came unasked: {stale[:MAX_LINE_BYTES]!r}")
@@ -259,11 +254,11 @@ class Exchange:
     def _no_answer(self, what: str) -> str:
         if self._understood:
             advice = "it has answered before: does it hang, is it still busy, was it unplugged? Reset it and try again."
-        elif self._heard:
+        elif self._reader.heard:
             advice = "bytes come, but not the protocol's: is it the right port, right baud, an MLPerf Tiny firmware?"
         else:
             advice = "is the board powered, is it the right port, right baud?"
-        return f"{self._link.name}: no answer {what}: {advice}"
+        return f"{self._reader.link.name}: no answer {what}: {advice}"
 
 
 def _fault(reply: codec.Reply, label: str) -> DeviceError | None:

@@ -114,7 +114,7 @@ class Splitter:
         self._inside: bytearray | None = None
 
     def feed(self, data: bytes) -> Iterator[bytes | Frame | Damaged]:
-        """What `data` completes, in order; text as it comes."""
+        """What `data` completes, in order; text as it comes. To be taken to its end."""
         at = 0
         while at < len(data):
             mark = data.find(MARK, at)
@@ -124,15 +124,13 @@ class Splitter:
                 if piece:
                     yield piece
             elif len(self._inside) + len(piece) > MAX_WIRE_BYTES:
-                yield Damaged(bytes(self._inside))
-                self._inside = None
+                yield Damaged(self.drop())
             else:
                 self._inside += piece
             if mark < 0:
                 return
             if self._inside:
-                yield decode(bytes(self._inside))
-                self._inside = None
+                yield decode(self.drop())
             else:
                 self._inside = bytearray()
 

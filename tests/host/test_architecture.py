@@ -35,8 +35,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "catalog": {"modelinfo", "paths", "recipe"},
     "boards": {"paths"},
     "report": {"results"},
-    "exchange": {"link", "wire"},
-    "device": {"link", "wire", "exchange"},
+    "reader": {"frames", "link"},
+    "exchange": {"reader", "wire"},
+    "channel": {"frames", "reader", "wire"},
+    "answers": {"wire"},
+    "fast": {"answers", "channel", "exchange", "reader", "wire"},
+    "device": {"answers", "channel", "exchange", "fast", "link", "reader", "wire"},
     "emulator": {"link", "paths", "build", "lifeline"},
 }
 
