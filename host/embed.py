@@ -22,6 +22,8 @@ CODE_RESERVE_BYTES = 128 * 1024
 FLAGS_CAPACITY = 400
 """Longest flags text; `info` sends it in one line."""
 
+_INPUTS = {"int8": "MODEL_INPUT_AS_IS", "uint8": "MODEL_INPUT_UINT8", "float32": "MODEL_INPUT_FLOAT32"}
+_RESULTS = {"outputs": "MODEL_RESULT_OUTPUTS", "mse": "MODEL_RESULT_MSE"}
 _SOURCE_SUFFIXES = {".c", ".h", ".S", ".ld", ".cc", ".cpp"}
 _IRRELEVANT_PREFIXES = (
     "-W",
@@ -136,13 +138,13 @@ def _build_info_c(build_id: str, compiler: str, flags: str, models: Sequence[Mod
         "const struct model model_table[] = {",
     ]
     for index, model in enumerate(models):
-        kind = "MODEL_INPUT_UINT8" if model.wire_input == "uint8" else "MODEL_INPUT_AS_IS"
+        kinds = f"{_INPUTS[model.wire_input]}, {_RESULTS[model.result]}"
         size = model.path.stat().st_size
         lines.append(
-            f"    {{{_c_string(model.task)}, {_c_string(model.sha256)}, model_data_{index}, {size}u, {kind}}},"
+            f"    {{{_c_string(model.task)}, {_c_string(model.sha256)}, model_data_{index}, {size}u, {kinds}}},"
         )
     if not models:
-        lines.append('    {"", "", 0, 0, MODEL_INPUT_AS_IS}, /* no model could be had */')
+        lines.append('    {"", "", 0, 0, MODEL_INPUT_AS_IS, MODEL_RESULT_OUTPUTS}, /* no model could be had */')
     lines += [
         "};",
         f"const uint32_t model_count = {len(models)};",
@@ -196,7 +198,7 @@ def generate(
     identity = [__version__, board, source_hash(firmware, board), compiler, shaping]
     if variant.engine != "tflite_c":
         identity.append(variant.engine)
-    identity += [f"{model.task}:{model.sha256}:{model.wire_input}" for model in models]
+    identity += [f"{model.task}:{model.sha256}:{model.wire_input}:{model.result}" for model in models]
     build_id = hashlib.sha256("\n".join(identity).encode()).hexdigest()[:16]
 
     folder.mkdir(parents=True, exist_ok=True)

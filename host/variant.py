@@ -35,7 +35,9 @@ class Variant:
     @property
     def key(self) -> str:
         """Names this variant: the same models and engine have the same key wherever the model files are."""
-        models = None if self.models is None else [(m.task, m.name, m.sha256, m.wire_input) for m in self.models]
+        models = (
+            None if self.models is None else [(m.task, m.name, m.sha256, m.wire_input, m.result) for m in self.models]
+        )
         return _digest([models, *self._engine])
 
     @property

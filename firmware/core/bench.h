@@ -9,6 +9,7 @@
 #include "reply.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* A timed window. */
@@ -19,7 +20,12 @@ struct bench_window {
     bool has_cycles; /* false on a core without a counter, or when the window is so long that it wrapped */
 };
 
-/* Turn the bytes of the wire into the model's input tensor. `input` is whole and has the tensor's size. */
+/* Bytes of one input on the wire. */
+size_t bench_wire_bytes(const struct engine *engine, const struct model *model);
+
+/* Turn the bytes of the wire into the model's input tensor. `input` is whole and has bench_wire_bytes(). A float is
+ * quantised as the official firmware does it: divided by the scale in single precision, rounded half away from zero,
+ * clamped; one that is no number becomes the zero point. */
 void bench_fill(const struct engine *engine, const struct model *model, const struct input *input);
 
 /* Run `runs` >= 0 inferences. Returns 0 or the engine's negative status. */
@@ -36,8 +42,9 @@ bool bench_cycles_fit(uint64_t duration_us);
 /* A falling edge of the timing pin: low for at least 1 us, then high again. */
 void bench_pulse(void);
 
-/* Values of the output tensor. */
+/* Values of the output tensor; and those of the m-results line. */
 uint32_t bench_output_elements(const struct engine *engine);
+uint32_t bench_results(const struct engine *engine, const struct model *model);
 
 /* The m-output line: size and CRC-32 of the output tensor's bytes, as they lie in memory. */
 void bench_say_output(const struct engine *engine, struct reply *reply);
@@ -45,7 +52,8 @@ void bench_say_output(const struct engine *engine, struct reply *reply);
 /* m-raw lines: `count` bytes of the output tensor from `offset` on, fewer at its end. */
 void bench_say_raw(const struct engine *engine, struct reply *reply, uint32_t offset, uint32_t count);
 
-/* The m-results line: the output tensor, dequantised. */
-void bench_say_results(const struct engine *engine, struct reply *reply);
+/* The m-results line: the output tensor, dequantised, or its error against `input`, which is what it was made of. */
+void bench_say_results(const struct engine *engine, const struct model *model, const struct input *input,
+                       struct reply *reply);
 
 #endif

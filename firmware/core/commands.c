@@ -197,7 +197,7 @@ bool command_check_infer(struct device *device)
     if (!check_input(device)) {
         return false;
     }
-    const size_t needed = engine_input(device->engine)->bytes;
+    const size_t needed = bench_wire_bytes(device->engine, device->model);
     if (device->input.size != needed) {
         say_error_input_size(&device->reply, device->input.size, device->model->id, (uint32_t)needed);
         return false;
@@ -205,9 +205,18 @@ bool command_check_infer(struct device *device)
     return true;
 }
 
+static void say_outputs(struct device *device)
+{
+    bench_say_results(device->engine, device->model, &device->input, &device->reply);
+}
+
+static void say_outputs_crc(struct device *device)
+{
+    bench_say_output(device->engine, &device->reply);
+}
+
 /* `say` writes the outputs. */
-static void command_infer(struct device *device, const struct wire_command *command,
-                          void (*say)(const struct engine *, struct reply *))
+static void command_infer(struct device *device, const struct wire_command *command, void (*say)(struct device *))
 {
     struct reply *reply = &device->reply;
     uint32_t runs = WIRE_ITERATIONS;
@@ -237,7 +246,7 @@ static void command_infer(struct device *device, const struct wire_command *comm
         say_clock(reply, device->window.end_us);
     }
     say_infer_done(reply);
-    say(device->engine, reply);
+    say(device);
 }
 
 static void say_prof(const struct profile *profile, struct reply *reply)
@@ -283,7 +292,7 @@ static void command_prof(struct device *device, const struct wire_command *comma
 static void command_results(struct device *device)
 {
     if (device->has_results) {
-        bench_say_results(device->engine, &device->reply);
+        say_outputs(device);
     } else {
         say_error_results_none(&device->reply);
     }
@@ -345,10 +354,10 @@ void device_command(struct device *device, const struct wire_command *command)
         command_db(device, command);
         break;
     case WIRE_COMMAND_INFER:
-        command_infer(device, command, bench_say_results);
+        command_infer(device, command, say_outputs);
         break;
     case WIRE_COMMAND_INFER_CRC:
-        command_infer(device, command, bench_say_output);
+        command_infer(device, command, say_outputs_crc);
         break;
     case WIRE_COMMAND_RESULTS_RAW:
         command_results_raw(device, command);

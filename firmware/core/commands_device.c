@@ -66,9 +66,9 @@ static void put_model_fact(struct device *device, enum wire_info key)
     } else if (key == WIRE_INFO_ARENA_BYTES) {
         reply_decimal(reply, active ? engine_arena_bytes(device->engine) : 0U);
     } else if (key == WIRE_INFO_INPUT_BYTES) {
-        reply_decimal(reply, active ? engine_input(device->engine)->bytes : 0U);
+        reply_decimal(reply, active ? bench_wire_bytes(device->engine, device->model) : 0U);
     } else {
-        reply_decimal(reply, active ? bench_output_elements(device->engine) : 0U);
+        reply_decimal(reply, active ? bench_results(device->engine, device->model) : 0U);
     }
 }
 

@@ -33,7 +33,13 @@ static const char *device_objection(const struct device *device)
     if (output->type != ENGINE_INT8 && output->type != ENGINE_FLOAT32) {
         return WIRE_REASON_OUTPUT_TYPE;
     }
-    return input->bytes > device->config.input_bytes ? WIRE_REASON_INPUT_LARGE : NULL;
+    if (device->model->result == MODEL_RESULT_MSE &&
+        (device->model->input != MODEL_INPUT_FLOAT32 ||
+         bench_output_elements(device->engine) != bench_wire_bytes(device->engine, device->model) / sizeof(float))) {
+        return WIRE_REASON_RESULT_MSE;
+    }
+    return bench_wire_bytes(device->engine, device->model) > device->config.input_bytes ? WIRE_REASON_INPUT_LARGE
+                                                                                        : NULL;
 }
 
 void device_select(struct device *device, const struct model *model)

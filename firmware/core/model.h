@@ -8,16 +8,24 @@
 
 /* How the bytes of `db` become the model's input tensor. */
 enum model_input {
-    MODEL_INPUT_AS_IS, /* the tensor's own bytes, already quantised or float32 little-endian: copied */
-    MODEL_INPUT_UINT8, /* pixels, for an int8 tensor: minus 128 */
+    MODEL_INPUT_AS_IS,  /* the tensor's own bytes, already quantised or float32 little-endian: copied */
+    MODEL_INPUT_UINT8,  /* pixels, for an int8 tensor: minus 128 */
+    MODEL_INPUT_FLOAT32 /* little-endian, 4 bytes a value: quantised for an int8 tensor, copied to a float32 one */
+};
+
+/* What m-results says. */
+enum model_result {
+    MODEL_RESULT_OUTPUTS, /* the output tensor, dequantised */
+    MODEL_RESULT_MSE /* one number: the mean squared error of the output, held against a float32 input as it came */
 };
 
 struct model {
-    const char *id;         /* the task on the wire, e.g. "kws01" */
-    const char *sha256;     /* of the .tflite file, 64 hex digits */
-    const uint8_t *data;    /* the .tflite file, aligned to 16 bytes */
-    uint32_t bytes;         /* its size */
-    enum model_input input; /* as many bytes on the wire as the tensor has, in both formats */
+    const char *id;      /* the task on the wire, e.g. "kws01" */
+    const char *sha256;  /* of the .tflite file, 64 hex digits */
+    const uint8_t *data; /* the .tflite file, aligned to 16 bytes */
+    uint32_t bytes;      /* its size */
+    enum model_input input;
+    enum model_result result;
 };
 
 extern const struct model model_table[]; /* model_count entries; at least one element even when the count is 0 */

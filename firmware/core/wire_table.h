@@ -30,6 +30,7 @@ enum {
 #define WIRE_REASON_INPUT_TYPE "the input is neither int8 nor float32"
 #define WIRE_REASON_INPUT_PIXELS "the input is not int8, and its bytes are pixels"
 #define WIRE_REASON_OUTPUT_TYPE "the output is neither int8 nor float32"
+#define WIRE_REASON_RESULT_MSE "the output cannot be held against the input: they have not as many float32 values"
 #define WIRE_REASON_INPUT_LARGE "the input is larger than the buffer for it"
 
 enum wire_frame_type {

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import platform
 import random
+import struct
 import subprocess
 import sys
 import tempfile
@@ -79,8 +80,17 @@ def _input(known: catalog.Catalog, model: catalog.ModelFile) -> tuple[bytes, str
     try:
         dataset = known.dataset_for(model.task, fetch=False)
     except NotAvailable:
-        return random.Random(SEED).randbytes(model.input_bytes), f"random bytes, seed {SEED}"  # noqa: S311
-    return dataset.items[0].data, f"{dataset.items[0].name} ({dataset.source})"
+        return _random_input(model), f"random, seed {SEED}"
+    return dataset.items[0].windows()[0], f"{dataset.items[0].name} ({dataset.source})"
+
+
+def _random_input(model: catalog.ModelFile) -> bytes:
+    """Any bytes; where they are float32, numbers of a size as log mel energies have."""
+    source = random.Random(SEED)  # noqa: S311
+    if model.wire_input != "float32":
+        return source.randbytes(model.input_bytes)
+    count = model.input_bytes // 4
+    return struct.pack(f"<{count}f", *(source.uniform(-60.0, 10.0) for _ in range(count)))
 
 
 def build_for(board: Board, works: Sequence[Work], variant: Variant, reporter: Reporter) -> Image:

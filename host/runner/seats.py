@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,19 +15,23 @@ import numpy as np
 from host import boards, catalog, flash
 from host.build import Variant
 from host.catalog import ModelFile
+from host.catalog.spec import WireInput
 from host.device import CheckedInference, Transcript
 from host.embed import CODE_RESERVE_BYTES
 from host.errors import DeviceRefused, SetupError, UsageError
+from host.modelinfo import read_ends
 from host.report.progress import Reporter
 from host.runner.target import Target, open_target
+
+ToWire = Callable[[bytes], bytes]
 
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """A board with models. `places`: each one's id on the board, and whether that takes pixels on the wire."""
+    """A board with models. `places`: each one's id on the board, and what makes wire bytes of its input tensor."""
 
     target: Target
-    places: Mapping[str, tuple[str, bool]]
+    places: Mapping[str, tuple[str, ToWire]]
 
     def select(self, name: str) -> int:
         """Make a model the active one; returns the arena's bytes in use. Raises DeviceRefused with the reason."""
@@ -36,7 +41,7 @@ class Seat:
 
     def load(self, name: str, data: bytes) -> None:
         """Send an input tensor of the selected model."""
-        self.target.device.load(from_pixels(data) if self.places[name][1] else data)
+        self.target.device.load(self.places[name][1](data))
 
     def infer(self, name: str, data: bytes) -> CheckedInference:
         """One inference of the selected model on an input tensor."""
@@ -104,7 +109,7 @@ class Seats:
             with open_target(
                 self._board, self._port, transcript, self._reporter, timed=timed, variant=variant
             ) as target:
-                yield Seat(target, {file.name: (file.task, False) for file in files})
+                yield Seat(target, {file.name: (file.task, as_is) for file in files})
 
 
 def refusal(error: DeviceRefused) -> str:
@@ -112,9 +117,30 @@ def refusal(error: DeviceRefused) -> str:
     return error.text.partition(": ")[2] if error.kind == "model_refused" else error.text
 
 
+def as_is(data: bytes) -> bytes:
+    """The tensor's own bytes are what goes over the wire."""
+    return data
+
+
 def from_pixels(data: bytes) -> bytes:
     """uint8 pixels as int8, and back: less 128, which is one bit."""
     return (np.frombuffer(data, dtype=np.uint8) ^ np.uint8(0x80)).tobytes()
+
+
+def to_floats(data: bytes, scale: float, zero_point: int) -> bytes:
+    """An int8 tensor as float32 that the device quantises back to the same bytes."""
+    steps = np.frombuffer(data, dtype=np.int8).astype(np.int32) - zero_point
+    return (steps.astype("<f4") * np.float32(scale)).tobytes()
+
+
+def _to_wire(wire_input: WireInput, model: bytes, name: str) -> ToWire:
+    """What turns an input tensor of the model into what its task has on the wire."""
+    if wire_input == "uint8":
+        return from_pixels
+    tensor, _ = read_ends(model, name)
+    if wire_input == "float32" and tensor.dtype == "int8":
+        return partial(to_floats, scale=tensor.scale, zero_point=tensor.zero_point)
+    return as_is
 
 
 def _write(folder: Path, place: str, name: str, data: bytes) -> ModelFile:
@@ -125,7 +151,7 @@ def _write(folder: Path, place: str, name: str, data: bytes) -> ModelFile:
     return ModelFile(place, name, "this machine", path, digest, "int8", input_bytes=1, outputs=1)
 
 
-def _find(target: Target, models: Mapping[str, bytes]) -> dict[str, tuple[str, bool]]:
+def _find(target: Target, models: Mapping[str, bytes]) -> dict[str, tuple[str, ToWire]]:
     """Those of `models` that the board has, by their hashes."""
     if target.info is None:
         raise SetupError(
@@ -142,6 +168,7 @@ def _find(target: Target, models: Mapping[str, bytes]) -> dict[str, tuple[str, b
             continue  # the engine cannot run it: its hash is not told
         info = target.device.info()
         if info is not None and info.model_sha256 in wanted:
-            pixels = place in known.tasks() and known.model_spec(place).wire_input == "uint8"
-            places[wanted[info.model_sha256]] = (place, pixels)
+            name = wanted[info.model_sha256]
+            wire_input = known.model_spec(place).wire_input if place in known.tasks() else "int8"
+            places[name] = (place, _to_wire(wire_input, models[name], name))
     return places

@@ -40,22 +40,28 @@ static const uint8_t many[] __attribute__((aligned(16))) = {'m', 8};
 static const uint8_t slow[] __attribute__((aligned(16))) = {'s', 8};
 static const uint8_t vww[] __attribute__((aligned(16))) = {'i', 0};
 static const uint8_t wide[] __attribute__((aligned(16))) = {'w', 8};
+static const uint8_t four[] __attribute__((aligned(16))) = {'e', 4};
+static const uint8_t echo[] __attribute__((aligned(16))) = {'E', 8};
 static const uint8_t failing[] __attribute__((aligned(16))) = {'r', 8};
 
 #define SHA                   "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
-#define MODEL(id, data, kind) {id, SHA, data, sizeof data, kind}
+#define MODEL(id, data, kind) {id, SHA, data, sizeof data, kind, MODEL_RESULT_OUTPUTS}
+#define ERROR(id, data, kind) {id, SHA, data, sizeof data, kind, MODEL_RESULT_MSE}
 
 const struct model model_table[] = {
 #ifdef FIRST_REFUSED
     MODEL("bad01", refused, MODEL_INPUT_AS_IS),
 #endif
-    MODEL("kws01", plain, MODEL_INPUT_AS_IS),    MODEL("ic01", pixels, MODEL_INPUT_UINT8),
-    MODEL("float", floats, MODEL_INPUT_AS_IS),   MODEL("bad01", refused, MODEL_INPUT_AS_IS),
-    MODEL("large", large, MODEL_INPUT_AS_IS),    MODEL("floatin", float_in, MODEL_INPUT_AS_IS),
-    MODEL("oddout", odd_out, MODEL_INPUT_AS_IS), MODEL("fails", failing, MODEL_INPUT_AS_IS),
-    MODEL("oddin", odd_in, MODEL_INPUT_AS_IS),   MODEL("floatpx", float_in, MODEL_INPUT_UINT8),
-    MODEL("many", many, MODEL_INPUT_AS_IS),      MODEL("slow", slow, MODEL_INPUT_AS_IS),
-    MODEL("vww01", vww, MODEL_INPUT_UINT8),      MODEL("wide", wide, MODEL_INPUT_AS_IS),
+    MODEL("kws01", plain, MODEL_INPUT_AS_IS),      MODEL("ic01", pixels, MODEL_INPUT_UINT8),
+    MODEL("float", floats, MODEL_INPUT_AS_IS),     MODEL("bad01", refused, MODEL_INPUT_AS_IS),
+    MODEL("large", large, MODEL_INPUT_AS_IS),      MODEL("floatin", float_in, MODEL_INPUT_AS_IS),
+    MODEL("oddout", odd_out, MODEL_INPUT_AS_IS),   MODEL("fails", failing, MODEL_INPUT_AS_IS),
+    MODEL("oddin", odd_in, MODEL_INPUT_AS_IS),     MODEL("floatpx", float_in, MODEL_INPUT_UINT8),
+    MODEL("many", many, MODEL_INPUT_AS_IS),        MODEL("slow", slow, MODEL_INPUT_AS_IS),
+    MODEL("vww01", vww, MODEL_INPUT_UINT8),        MODEL("wide", wide, MODEL_INPUT_AS_IS),
+    MODEL("quant", four, MODEL_INPUT_FLOAT32),     ERROR("ad01", four, MODEL_INPUT_FLOAT32),
+    ERROR("adf", echo, MODEL_INPUT_FLOAT32),       MODEL("floatwire", float_in, MODEL_INPUT_FLOAT32),
+    ERROR("mseshape", plain, MODEL_INPUT_FLOAT32), ERROR("msewire", plain, MODEL_INPUT_AS_IS),
 };
 #ifdef NO_MODELS
 const uint32_t model_count = 0;
@@ -113,7 +119,16 @@ int engine_load(struct engine **engine, const void *model, size_t model_bytes, v
         .data = e->in, .bytes = bytes[1] > 0 ? bytes[1] : LARGE_BYTES, .type = ENGINE_INT8, .rank = 1};
     e->output = (struct engine_tensor){
         .data = e->out.quantised, .bytes = 4, .type = ENGINE_INT8, .scale = 1.0F / 256.0F, .zero_point = -128};
-    if (e->kind == 'f') {
+    if (e->kind == 'e') {
+        e->input.scale = 0.39101523F; /* ad01's */
+        e->input.zero_point = 89;
+        e->output.scale = 0.25F;
+        e->output.zero_point = 3;
+    } else if (e->kind == 'E') {
+        e->input.type = ENGINE_FLOAT32;
+        e->output.type = ENGINE_FLOAT32;
+        e->output.bytes = e->input.bytes;
+    } else if (e->kind == 'f') {
         e->input.type = ENGINE_FLOAT32;
     } else if (e->kind == 'p') {
         e->input.type = (enum engine_type)7;
@@ -147,6 +162,10 @@ int engine_run(struct engine *engine)
     clock_us += engine->kind == 's' ? 5000000 : 1000;
     if (engine->kind == 'r' && engine->in[0] == 1) {
         return ENGINE_E_UNSUPPORTED;
+    }
+    if (engine->kind == 'e' || engine->kind == 'E') { /* the output is the input */
+        memcpy(engine->out.quantised, engine->in, engine->input.bytes);
+        return ENGINE_OK;
     }
     for (size_t i = 0; i < engine->input.bytes; i++) {
         crc ^= (uint8_t)engine->in[i];
