@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
 from host.cli._engine import engine_variant
 
@@ -17,17 +18,20 @@ def run_micro_bench(args: argparse.Namespace) -> int:
     from host.results import micro as results
     from host.runner.micro import MicroPlan, run_micro
 
-    for flag, given in (("TASK", args.tasks), ("--profile", args.profile), ("--inputs", args.inputs)):
-        if given:
-            raise UsageError(f"--micro runs single operators, {flag} is for tasks: use one of them.")
-    if args.mode != "performance" or args.rules:
+    for flag in ("tasks", "profile", "inputs", "emulators", "target", "model", "link", "resume"):
+        if getattr(args, flag):
+            named = "TASK" if flag == "tasks" else f"--{flag}"
+            raise UsageError(f"--micro runs single operators, {named} is for tasks: use one of them.")
+    if args.mode not in (None, "performance") or args.rules:
         raise UsageError("--micro has no modes and no rules: it counts instructions, or times windows of 50 ms.")
+    if len(args.board) > 1 or len(args.port) > 1:
+        raise UsageError("--micro runs on one board: name one --board and one --port at most.")
     plan = MicroPlan(
         operators=() if args.micro == "all" else tuple(args.micro.split(",")),
-        board=args.board,
-        port=args.port,
+        board=args.board[0] if args.board else None,
+        port=args.port[0] if args.port else None,
         flash=args.flash,
-        out=args.out,
+        out=args.out or Path("results"),
         variant=engine_variant(args),
     )
     with Reporter() as reporter:

@@ -1,12 +1,18 @@
-"""`host bench`: measure tasks on a board."""
+"""`host bench`: measure tasks on a board, or on several."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from host.cli._engine import add_engine_arguments, engine_variant
+
+if TYPE_CHECKING:
+    from host.report.progress import Reporter
+    from host.results.journal import PlanRecord
+    from host.runner.session import Outcome
 
 SUMMARY = "measure latency or accuracy of the models on a board, real or emulated"
 
@@ -17,17 +23,26 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+def _fraction(text: str) -> float:
+    """0.9, 90% and 90 are the same; 1 is all."""
+    try:
+        value = float(text.removesuffix("%"))
+    except ValueError:
+        value = -1.0
+    if text.endswith("%") or value > 1:
+        value /= 100
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"must be a fraction or percents, e.g. 0.9 or 90%, not {text!r}")
+    return value
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `host bench`."""
     parser.add_argument("tasks", nargs="*", metavar="TASK", help="e.g. kws01; default: every task that can run here")
-    parser.add_argument("--board", metavar="NAME", help="see `host boards`; default: mps2_an386, emulated")
-    parser.add_argument(
-        "--port", metavar="URL", help="any pyserial URL: /dev/ttyACM0, socket://HOST:PORT, rfc2217://..."
-    )
+    _add_boards(parser)
     parser.add_argument(
         "--mode",
         choices=("performance", "accuracy", "energy"),
-        default="performance",
         help="what to measure; default: performance; energy arrives later",
     )
     parser.add_argument(
@@ -35,6 +50,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("quick", "mlperf"),
         help="windows of 0.2 s, or the MLPerf Tiny run rules; default: quick on emulated boards, mlperf on real ones",
     )
+    parser.add_argument(
+        "--target", type=_fraction, metavar="X", help="hold the accuracy against this, e.g. 0.9 or 90%%"
+    )
+    parser.add_argument("--model", metavar="NAME", help="an added model (`host models add`) instead of the catalogue's")
     parser.add_argument(
         "--profile", action="store_true", help="also tell what each operator of the model costs (performance mode)"
     )
@@ -50,41 +69,131 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--flash", action="store_true", help="with --micro: load the operators into the board at --port"
     )
     parser.add_argument("--inputs", type=_positive, metavar="N", help="use only the first N inputs")
-    parser.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="parent of the result folder")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="parent of the result folder; default: results")
+    parser.add_argument(
+        "--resume",
+        type=Path,
+        metavar="DIR",
+        help="go on with the session of this result folder; --port may say where its boards are now",
+    )
     parser.add_argument("--json", action="store_true", help="print result.json on stdout instead of the table")
 
 
-def run(args: argparse.Namespace) -> int:
-    """Run the session, print the table, return 1 if a run is not valid."""
-    from host.cli._micro import run_micro_bench
-    from host.errors import UsageError
-    from host.report.profile import print_profile
-    from host.report.progress import Reporter
-    from host.report.table import print_result, stdout_console
-    from host.results import schema
+def _add_boards(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--board",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="see `host boards`; default: mps2_an386, emulated; again for every further board",
+    )
+    parser.add_argument(
+        "--port",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="any pyserial URL: /dev/ttyACM0, socket://HOST:PORT, rfc2217://...; again for every further board",
+    )
+    parser.add_argument("--emulators", type=_positive, metavar="N", help="emulate the board N times, side by side")
+    parser.add_argument(
+        "--link",
+        choices=("auto", "stock"),
+        help="auto: binary frames and a higher baud rate with our own firmware; stock: the MLPerf Tiny protocol alone; "
+        "default: auto",
+    )
+
+
+def _new_session(args: argparse.Namespace, reporter: Reporter) -> Outcome:
     from host.runner.session import Plan, run_session
 
-    if args.micro is not None:
-        return run_micro_bench(args)
+    plan = Plan(
+        tasks=tuple(args.tasks),
+        mode=args.mode or "performance",
+        boards=tuple(args.board),
+        ports=tuple(args.port),
+        emulators=args.emulators,
+        rules=args.rules,
+        inputs=args.inputs,
+        out=args.out or Path("results"),
+        profile=args.profile,
+        variant=engine_variant(args),
+        model=args.model,
+        target=args.target,
+        link=args.link or "auto",
+    )
+    return run_session(plan, reporter)
+
+
+def _resumed_session(args: argparse.Namespace, reporter: Reporter) -> Outcome:
+    from host.runner.session import resume_session
+
+    return resume_session(args.resume, args.port, reporter, check=lambda plan: _check_asked(args, plan))
+
+
+def _check_asked(args: argparse.Namespace, plan: PlanRecord) -> None:
+    """A session goes on as it was begun: what was typed again has to be what it was."""
+    from host.errors import UsageError
+
+    asked = {
+        "TASK": (args.tasks, plan.tasks),
+        "--board": (args.board * (args.emulators or 1), plan.boards),
+        "--emulators": (args.emulators, None if any(plan.ports) else len(plan.boards)),
+        "--mode": (args.mode, plan.mode),
+        "--rules": (args.rules, plan.rules),
+        "--target": (args.target, plan.target),
+        "--model": (args.model, plan.model),
+        "--profile": (args.profile, plan.profile),
+        "--inputs": (args.inputs, plan.inputs),
+        "--link": (args.link, plan.link),
+        "--engine": (args.engine if args.engine != "tflite_c" else None, plan.engine),
+        "--out": (args.out and args.out.absolute(), args.resume.absolute().parent),
+    }
+    for option, (given, was) in asked.items():
+        if given and given != was:
+            raise UsageError(
+                f"{option} {given} contradicts the session in {args.resume}, which has {was}: --resume goes on as it "
+                "was begun. Leave the option out, or start a new session without --resume."
+            )
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Options that do not go together, whatever the session."""
+    from host.errors import UsageError
+
     if args.flash:
         raise UsageError("--flash is for --micro; `host flash BOARD` loads the tasks.")
     if args.mode == "energy":
         raise UsageError("energy arrives later, with the power monitors: use --mode performance or accuracy.")
-    if args.profile and args.mode != "performance":
+    if args.profile and args.mode == "accuracy":
         raise UsageError(f"--profile tells where the time goes: use it without --mode {args.mode}.")
-    plan = Plan(
-        tasks=tuple(args.tasks),
-        mode=args.mode,
-        board=args.board,
-        port=args.port,
-        rules=args.rules,
-        inputs=args.inputs,
-        out=args.out,
-        profile=args.profile,
-        variant=engine_variant(args),
-    )
+    if args.target is not None and args.mode != "accuracy" and args.resume is None:
+        raise UsageError("--target is what an accuracy is held against: use it with --mode accuracy.")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the session, print the table, return 1 if a run is not valid or not finished."""
+    from host.cli._micro import run_micro_bench
+    from host.report.progress import Reporter
+
+    if args.micro is not None:
+        return run_micro_bench(args)
+    _check(args)
     with Reporter() as reporter:
-        outcome = run_session(plan, reporter)
+        try:
+            outcome = (_resumed_session if args.resume else _new_session)(args, reporter)
+        except (KeyboardInterrupt, SystemExit) as error:
+            for note in getattr(error, "__notes__", ()):
+                reporter.note(note)
+            raise
+    return _show(args, outcome)
+
+
+def _show(args: argparse.Namespace, outcome: Outcome) -> int:
+    """Print the records; returns the exit code."""
+    from host.report.profile import print_profile
+    from host.report.table import print_result, stdout_console
+    from host.results import schema
+
     if args.json:
         sys.stdout.write(schema.encode(outcome.result).decode())
     else:
@@ -93,4 +202,6 @@ def run(args: argparse.Namespace) -> int:
         for run in outcome.result.runs:
             print_profile(outcome.result, run, console)
         print(f"results: {outcome.folder}")
-    return 0 if all(run.valid for run in outcome.result.runs) else 1
+    if not outcome.complete:
+        print(f"host: not everything is finished; to go on: host bench --resume {outcome.folder}", file=sys.stderr)
+    return 0 if outcome.complete and all(run.valid for run in outcome.result.runs) else 1

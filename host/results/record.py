@@ -54,10 +54,10 @@ def write_file(path: Path, data: bytes) -> None:
         ) from error
 
 
-def copy_file(source: Path, folder: Path) -> None:
-    """Keep a copy of a build product beside the result."""
+def copy_file(source: Path, folder: Path, name: str | None = None) -> None:
+    """Keep a copy of a build product beside the result, under its own name or another."""
     try:
-        shutil.copyfile(source, folder / source.name)
+        shutil.copyfile(source, folder / (name or source.name))
     except OSError as error:
         raise HostError(f"cannot copy {source} to {folder}: {error}. Free some room, or choose --out.") from error
 

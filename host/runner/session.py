@@ -1,197 +1,291 @@
-"""One bench session: a board, its tasks, one result folder.
+"""One bench session: boards, their tasks, one result folder.
 
+The journal is what a session knows: it does what the journal has not, and computes every record from the journal's
+rows. So a session that was cut off and resumed ends as one that was not.
 The session knows nothing of terminals: it reports through a `Reporter` and leaves records behind.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import NoReturn
 
 import msgspec
 
-from host import catalog
-from host.boards import Board
-from host.build import Variant
+from host import build
+from host.catalog import Progress
 from host.device import Transcript
-from host.errors import DeviceError, HostError, NotAvailable, SetupError
-from host.modelinfo import read_operators
+from host.errors import DeviceError, DeviceRefused, SetupError, UsageError
 from host.report.progress import Reporter
 from host.results import record, schema
-from host.runner.accuracy import run_items, score
-from host.runner.outputs import read_format
-from host.runner.performance import Timing, is_real_time, run_performance, summarise
-from host.runner.profile import Counts, run_profile
-from host.runner.rules import RULES, Rules, accuracy_reasons, judged_model, performance_reasons, quality_target
-from host.runner.target import Target, describe, latency_unit, open_target, select, wanted_board
+from host.results.journal import DoneRow, DroppedRow, Header, Journal, PlanRecord, ResumedRow, TaskRecord
+from host.runner.fleet import Fleet, Job, Member, check_alike
+from host.runner.plan import (
+    Place,
+    Plan,
+    Workload,
+    find_workloads,
+    from_record,
+    image_variant,
+    places,
+    to_record,
+)
+from host.runner.rules import RULES
+from host.runner.tally import compute, finished, write_outputs
+from host.runner.target import Connection, describe, identity, runs_model, select
+from host.runner.work import AccuracyJob, PerformanceJob
 
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a person asked for. board None: the default, or what a device at `port` says it is. variant: the engine."""
-
-    tasks: tuple[str, ...]
-    mode: schema.Mode
-    board: str | None = None
-    port: str | None = None
-    rules: str | None = None
-    inputs: int | None = None
-    out: Path = Path("results")
-    profile: bool = False
-    variant: Variant = field(default_factory=Variant)
-
-
-@dataclass(frozen=True, slots=True)
-class Workload:
-    """A task: its model file and its inputs."""
-
-    model: catalog.ModelFile
-    dataset: catalog.Dataset
+__all__ = ["Outcome", "Plan", "resume_session", "run_session"]
 
 
 @dataclass(slots=True)
 class Outcome:
-    """Where the records are and what they say."""
+    """Where the records are and what they say. complete: nothing is left that a resumed session could do."""
 
     folder: Path
     result: schema.Result
-
-
-def find_workloads(tasks: Sequence[str], reporter: Reporter) -> list[Workload]:
-    """Models and inputs of `tasks`, or of every task that has inputs when none are named.
-
-    Raises NotAvailable for a task that cannot be had; one that nobody asked for by name is left out, with a note.
-    """
-    known = catalog.default_catalog(progress=reporter.update, note=reporter.note)
-    for task in tasks:
-        known.dataset_spec(task)  # a task that is unknown or has no inputs is told before anything is fetched
-    found = []
-    for task in dict.fromkeys(tasks or known.tasks_with_inputs()):
-        try:
-            model, dataset = known.model_for(task), known.dataset_for(task)
-        except NotAvailable as error:
-            if tasks:
-                raise
-            reporter.note(f"{task} left out: {error}")
-            continue
-        finally:
-            reporter.clear()
-        found.append(Workload(model, dataset))
-    if not found:
-        raise SetupError("no task can run here: the lines above say why.")
-    return found
-
-
-def run_one(target: Target, plan: Plan, work: Workload, folder: Path, reporter: Reporter) -> schema.Run:
-    """One task in the plan's mode."""
-    rules = RULES[plan.rules or ("quick" if target.provenance == "emulated" else "mlperf")]
-    model = select(target, work.model)
-    dataset = work.dataset
-    items = dataset.items[: plan.inputs or (rules.windows if plan.mode == "performance" else None)]
-    run = schema.Run(
-        task=work.model.task,
-        mode=plan.mode,
-        rules=rules.name,
-        valid=True,
-        reasons=[],
-        model=model,
-        dataset=schema.DatasetInfo(name=dataset.name, source=dataset.source, sha256=dataset.sha256, n=len(items)),
-        windows=[],
-        latency_us=None,
-        throughput_inf_per_s=None,
-        instructions_per_inference=None,
-        accuracy=None,
-    )
-    judged = judged_model(work.model, model)
-    with reporter.scope(run.task) as progress:
-        if plan.mode == "performance":
-            run = _performance(target, rules, run, items, judged, progress)
-            if plan.profile:
-                progress("profile", 0, 0)
-                run = _profile(target, rules, run, work.model, items[0])
-            return run
-        rows = []
-        for row in run_items(target.device, read_format(work.model), items):
-            rows.append(row)
-            progress("inputs", len(rows), len(items))
-    record.write_outputs(folder, run.task, rows)
-    accuracy = score(dataset, rows, quality_target(dataset, judged, len(rows)))
-    reasons = list(accuracy_reasons(rules, dataset, accuracy, judged))
-    return msgspec.structs.replace(run, accuracy=accuracy, valid=not reasons, reasons=reasons)
-
-
-def _performance(
-    target: Target,
-    rules: Rules,
-    run: schema.Run,
-    items: Sequence[catalog.Item],
-    judged: catalog.ModelFile,
-    progress: catalog.Progress,
-) -> schema.Run:
-    clock_hz = target.board.clock_hz if target.board else None
-    timing = Timing(is_real_time(target.provenance, clock_hz), clock_hz, target.take_counts)
-    inputs = [(item.name, item.windows()[0]) for item in items]
-    windows = run_performance(target.device, inputs, rules, timing, progress)
-    summary = summarise(windows, latency_unit(target))
-    reasons = list(performance_reasons(rules, windows, judged))
-    return msgspec.structs.replace(
-        run,
-        valid=not reasons,
-        reasons=reasons,
-        windows=list(windows),
-        latency_us=summary.latency,
-        throughput_inf_per_s=summary.throughput_inf_per_s,
-        instructions_per_inference=summary.instructions,
-        clock=summary.clock,
-    )
-
-
-def _profile(target: Target, rules: Rules, run: schema.Run, model: catalog.ModelFile, item: catalog.Item) -> schema.Run:
-    outcome = run_profile(
-        target.device,
-        read_operators(model.path.read_bytes(), model.name),
-        (item.name, item.windows()[0]),
-        rules,
-        Counts(target.take_counts, target.take_observed),
-        latency_us=run.latency_us.median if run.latency_us else 0.0,
-    )
-    reasons = [*run.reasons, *outcome.reasons]
-    return msgspec.structs.replace(run, profile=outcome.profile, valid=not reasons, reasons=reasons)
+    complete: bool = True
 
 
 def run_session(plan: Plan, reporter: Reporter) -> Outcome:
-    """Run the plan. What was recorded before a failure stays in the folder, which the error then names."""
-    board = wanted_board(plan.board, plan.port)
-    works = find_workloads(plan.tasks, reporter)
-    folder = record.create_folder(plan.out, f"{board.name if board else 'port'}-{plan.mode}")
+    """Run the plan. What was finished before a failure stays in the folder, which the error then names."""
+    pairs = places(plan)
+    works = find_workloads(plan, reporter)
+    name = pairs[0].board.name if pairs[0].board else "port"
+    folder = record.create_folder(plan.out, f"{name}-{plan.mode}")
+    with (
+        _naming(folder),
+        Transcript(folder / record.LOG_FILE) as transcript,
+        _opened(plan, pairs, works, transcript, reporter) as fleet,
+    ):
+        header, works = _begin(plan, fleet, works, reporter)
+        _keep_images(fleet, folder)
+        with Journal.create(folder, header) as journal:
+            return _go_on(plan, works, fleet, journal, folder, reporter)
+
+
+def resume_session(
+    folder: Path, ports: Sequence[str], reporter: Reporter, check: Callable[[PlanRecord], None] = lambda _: None
+) -> Outcome:
+    """Go on with the session of `folder` where its journal ends; a finished one is only read.
+
+    ports: where its boards are now, if not where they were. check: may raise when it sees the recorded plan.
+    Raises UsageError, SetupError or DeviceError, with nothing changed, when model, data set, firmware, engine or boards
+    are not what they were; HostError and ResultInvalid for a journal that cannot be gone on with.
+    """
+    with Journal.reopen(folder) as journal:
+        check(journal.header.plan)
+        plan = from_record(journal.header.plan, ports)
+        works = find_workloads(plan, reporter)
+        _check_works(journal.header, works)
+        if journal.done:
+            reporter.note(f"{folder}: this session is finished; nothing is left to do.")
+            return Outcome(folder, compute(journal, works))
+        with (
+            _naming(folder),
+            Transcript(folder / record.LOG_FILE, append=True) as transcript,
+            _opened(plan, places(plan), works, transcript, reporter) as fleet,
+        ):
+            header, _ = _begin(plan, fleet, works, reporter)
+            _check_header(journal.header, header)
+            journal.append(ResumedRow(at=datetime.now(UTC).isoformat(timespec="seconds")), sync=True)
+            return _go_on(plan, works, fleet, journal, folder, reporter)
+
+
+@contextmanager
+def _naming(folder: Path) -> Iterator[None]:
+    """Whatever ends a session early names its folder, and how to go on."""
     try:
-        return Outcome(folder, _run_all(plan, board, works, folder, reporter))
-    except HostError as error:
+        yield
+    except BaseException as error:
         error.add_note(f"the log up to here, and the records of finished tasks if any: {folder}")
+        if (folder / "journal.jsonl").exists():
+            error.add_note(f"what was measured is kept; to go on: host bench --resume {folder}")
         raise
 
 
-def _run_all(
-    plan: Plan, board: Board | None, works: Sequence[Workload], folder: Path, reporter: Reporter
-) -> schema.Result:
-    with (
-        Transcript(folder / record.LOG_FILE) as transcript,
-        open_target(
-            board, plan.port, transcript, reporter, timed=plan.mode == "performance", variant=plan.variant
-        ) as target,
-    ):
-        if target.image is not None and target.info is not None and target.image.build_id == target.info.build_id:
-            record.copy_file(target.image.map, folder)
-            record.copy_file(target.image.elf.with_name("build.json"), folder)
-        if plan.profile and target.info is None:
-            raise DeviceError(
-                "a profile needs tinyjoule's own firmware, and the one at this port is another: leave out --profile, "
-                "or flash ours with `host flash BOARD`."
+@contextmanager
+def _opened(
+    plan: Plan, pairs: Sequence[Place], works: Sequence[Workload], transcript: Transcript, reporter: Reporter
+) -> Iterator[Fleet]:
+    """The boards of the plan, each answering. Raises what the first one fails of: nothing was begun yet."""
+    variant = image_variant(plan, works)
+    images: dict[str, build.Image] = {}
+    with ExitStack() as stack:
+        members = []
+        for number, place in enumerate(pairs):
+            if place.port is None and place.board is not None and place.board.name not in images:
+                with reporter.step(f"building the firmware for {place.board.name}"):
+                    images[place.board.name] = build.build(place.board, variant=variant)
+            connection = stack.enter_context(
+                Connection(
+                    place.board,
+                    place.port,
+                    transcript.of_unit(number) if len(pairs) > 1 else transcript,
+                    timed=plan.mode == "performance",
+                    image=images[place.board.name] if place.port is None and place.board is not None else None,
+                    variant=variant,
+                    link=plan.link,
+                )
             )
-        result = describe(target)
-        for work in works:
-            run = run_one(target, plan, work, folder, reporter)
-            result = msgspec.structs.replace(result, runs=[*result.runs, run])
-            record.write_result(folder, result)
-        return result
+            members.append(Member(number, connection, connection.open()))
+        yield Fleet(members, reporter, transcript, on_drop=lambda _: None)
+
+
+def _begin(plan: Plan, fleet: Fleet, works: Sequence[Workload], reporter: Reporter) -> tuple[Header, list[Workload]]:
+    """The journal's first line, and the tasks that these boards run. Each board has been seen to have each model."""
+    targets = [member.target for member in fleet.members if member.target is not None]
+    provenance = check_alike(targets)
+    if plan.profile and any(target.info is None for target in targets):
+        raise DeviceError(
+            "a profile needs tinyjoule's own firmware, and the one at this port is another: leave out --profile, "
+            "or flash ours with `host flash BOARD`."
+        )
+    rules: schema.RulesName = plan.rules or ("quick" if provenance == "emulated" else "mlperf")
+    tasks, runnable = [], []
+    for work in works:
+        models = _models(plan, fleet, work, reporter)
+        if models is None:
+            continue
+        dataset = work.dataset
+        used = len(work.items(plan, RULES[rules]))
+        info = schema.DatasetInfo(name=dataset.name, source=dataset.source, sha256=dataset.sha256, n=used)
+        tasks.append(TaskRecord(task=work.model.task, dataset=info, models=models))
+        runnable.append(work)
+    if not runnable:
+        raise SetupError("no task can run on this board: the lines above say why.")
+    base = describe(targets[0])
+    header = Header(
+        journal="tinyjoule.journal/1",
+        id=uuid.uuid4().hex,
+        plan=to_record(plan, [task.task for task in tasks], rules),
+        base=msgspec.structs.replace(base, units=[_unit(member) for member in fleet.members]),
+        devices=[identity(target) for target in targets],
+        tasks=tasks,
+    )
+    return header, runnable
+
+
+def _models(plan: Plan, fleet: Fleet, work: Workload, reporter: Reporter) -> list[schema.ModelInfo] | None:
+    """The model of a task as each board has it; None for a task that nobody asked for by name and a board lacks."""
+    models = []
+    for member in fleet.members:
+        target = member.target
+        assert target is not None  # noqa: S101  (they were opened a moment ago)
+        try:
+            if not plan.tasks and not runs_model(target, work.model.task):
+                reporter.note(f"{work.model.task} left out: {member.name} does not have it")
+                return None
+            models.append(select(target, work.model))
+            member.selected = work.model.sha256
+        except DeviceRefused as error:
+            member.selected = None
+            if plan.tasks or error.kind != "model_refused":
+                raise
+            reporter.note(f"{work.model.task} left out: {error}")
+            return None
+    return models
+
+
+def _unit(member: Member) -> schema.Unit:
+    target = member.target
+    assert target is not None  # noqa: S101
+    board = target.board.name if target.board else f"{target.name} (stock firmware)"
+    build_id = target.info.build_id if target.info else None
+    return schema.Unit(
+        name=board, port=member.connection.port, build_id=build_id, link=target.link, baud=target.baud, inputs=0
+    )
+
+
+def _keep_images(fleet: Fleet, folder: Path) -> None:
+    """Map and record of each image that is really on a board, the first one's under the names it was built with."""
+    kept: dict[str, str] = {}
+    for member in fleet.members:
+        target = member.target
+        image, info = (target.image, target.info) if target else (None, None)
+        if image is None or info is None or image.build_id != info.build_id or image.build_id in kept:
+            continue
+        prefix = f"{image.board.name}-" if kept else ""
+        kept[image.build_id] = prefix
+        for file in (image.map, image.elf.with_name("build.json")):
+            record.copy_file(file, folder, f"{prefix}{file.name}")
+
+
+def _check_works(header: Header, works: Sequence[Workload]) -> None:
+    """Models and inputs have to be the ones of the session, before anything is built or opened."""
+    now = {work.model.task: work for work in works}
+    for task in header.tasks:
+        work = now[task.task]
+        for what, was, is_ in (
+            ("model", task.models[0].sha256 or work.model.sha256, work.model.sha256),
+            ("data set", task.dataset.sha256, work.dataset.sha256),
+        ):
+            if was != is_:
+                _refuse(f"the {what} of {task.task}", was, is_, "restore it")
+
+
+def _check_header(was: Header, now: Header) -> None:
+    """The boards have to be of the session's kind, with its firmware and models."""
+    if len(was.devices) != len(now.devices):
+        raise UsageError(f"the session has {len(was.devices)} boards, not {len(now.devices)}: name each --port.")
+    for number, (old, new) in enumerate(zip(was.devices, now.devices, strict=True)):
+        for what, before, after in (
+            ("kind", old.board, new.board),
+            ("engine", old.engine, new.engine),
+            ("firmware build", old.build_id, new.build_id),
+            ("name", old.name, new.name),
+        ):
+            if before != after:
+                _refuse(f"the {what} of board {number}", before, after, "take or flash the one it was")
+    if was.base.provenance != now.base.provenance:
+        _refuse("what the numbers are worth", was.base.provenance, now.base.provenance, "take the boards it was")
+    for task, again in zip(was.tasks, now.tasks, strict=True):
+        if [model.sha256 for model in task.models] != [model.sha256 for model in again.models]:
+            _refuse(f"the model of {task.task}", task.models[0].sha256, again.models[0].sha256, "flash the one it was")
+        if task.dataset != again.dataset:
+            _refuse(f"the data set of {task.task}", task.dataset, again.dataset, "restore it")
+
+
+def _refuse(what: str, was: object, now: object, advice: str) -> NoReturn:
+    raise SetupError(
+        f"this session cannot go on: {what} is {now}, it was {was}. Numbers of both would be mixed: {advice}, "
+        "or start a new session."
+    )
+
+
+def _go_on(
+    plan: Plan, works: Sequence[Workload], fleet: Fleet, journal: Journal, folder: Path, reporter: Reporter
+) -> Outcome:
+    """Do what the journal has not, task after task; the records are written at the end of each."""
+    fleet.on_drop = lambda member: journal.append(DroppedRow(unit=member.number, reason=member.dropped or "unknown"))
+    for work in works:
+        task = work.model.task
+        with reporter.scope(task) as progress:
+            if not finished(journal, task):
+                fleet.run(_job(plan, work, fleet, journal, progress))
+        if plan.mode == "accuracy":
+            write_outputs(journal, work, folder)
+        record.write_result(folder, compute(journal, works))
+    complete = all(finished(journal, work.model.task) for work in works)
+    if complete:
+        journal.append(DoneRow(), sync=True)
+    return Outcome(folder, compute(journal, works), complete)
+
+
+def _job(plan: Plan, work: Workload, fleet: Fleet, journal: Journal, progress: Progress) -> Job:
+    rules = RULES[journal.header.plan.rules]
+    items = work.items(plan, rules)
+    boards = len(fleet.alive)
+    if plan.mode == "accuracy":
+        what = "inputs" if boards == 1 else f"inputs on {boards} boards"
+        return AccuracyJob(work.model, items, journal, boards, lambda done, total: progress(what, done, total))
+
+    def tell(unit: int, done: int, total: int) -> None:
+        progress("windows" if boards == 1 else f"windows on board {unit}", done, total)
+
+    return PerformanceJob(work.model, items, journal, rules, plan.profile, tell)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import platform
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import TracebackType
+from typing import Literal, Self
 
 from host import __version__, boards, build, catalog, emulator
 from host.device import Device, DeviceInfo, Transcript
@@ -16,14 +18,18 @@ from host.errors import DeviceError, UsageError
 from host.link import open_link
 from host.report.progress import Reporter
 from host.results import schema
+from host.results.journal import DeviceRecord
 from host.wire.spec import spec
 
 DEFAULT_BOARD = "mps2_an386"
 
 
+LinkKind = Literal["auto", "stock"]
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A device that answers, and what is known of it."""
+    """A device that answers, and what is known of it. name: the vendor's. link: how inputs and outputs travel."""
 
     device: Device
     info: DeviceInfo | None
@@ -32,6 +38,9 @@ class Target:
     provenance: schema.Provenance
     take_counts: Callable[[], list[int]]
     take_observed: Callable[[], list[ObservedRun]]
+    name: str = ""
+    link: Literal["stock", "frames"] = "stock"
+    baud: int | None = None
 
 
 def wanted_board(name: str | None, port: str | None) -> boards.Board | None:
@@ -50,6 +59,96 @@ def wanted_board(name: str | None, port: str | None) -> boards.Board | None:
     return board
 
 
+class Connection:
+    """One board that can be opened again and again: at a port, or emulated for as long as this object lives.
+
+    Make and close it in a thread that lives as long: the emulator ends with the thread that started it.
+    """
+
+    def __init__(
+        self,
+        board: boards.Board | None,
+        port: str | None,
+        transcript: Transcript | None,
+        *,
+        timed: bool,
+        image: build.Image | None = None,
+        variant: build.Variant | None = None,
+        link: LinkKind = "stock",
+    ) -> None:
+        """image: what to emulate where there is no port. The other arguments are those of `open_target`."""
+        self.port = port
+        self._board = board
+        self._transcript = transcript
+        self._image = image
+        self._variant = variant
+        self._link: LinkKind = link
+        self._device: Device | None = None
+        self._emulator = emulator.start(image, timed=timed) if port is None and image is not None else None
+
+    @property
+    def emulated(self) -> emulator.Emulator | None:
+        """The board itself where we emulate it."""
+        return self._emulator
+
+    def open(self) -> Target:
+        """Find the device and ask it what it is; what was open before is closed. Raises LinkError and DeviceError."""
+        self.hang_up()
+        url = self._emulator.url if self._emulator else self.port
+        board = self._board
+        device = self._device = Device(
+            open_link(url or "", board.baud if board else spec().limits.baud), transcript=self._transcript
+        )
+        name = device.wait_boot()
+        info = device.info()
+        image = self._image
+        if info is not None:
+            board = _confirm_board(board, info)
+            _confirm_engine(board, info, self._variant)
+            image = image or build.last_image(board, self._variant)
+            device.set_mode("performance")
+        emulated = board is not None and board.emulator is not None
+        return Target(
+            device,
+            info,
+            board,
+            image,
+            "emulated" if emulated else "measured",
+            self._emulator.take_instruction_counts if self._emulator else _no_counts,
+            self._emulator.take_observed_runs if self._emulator else _no_observed_runs,
+            name,
+        )
+
+    def diagnosis(self) -> str:
+        """How an emulated board ended, if it has; "" for one that runs, and for every other."""
+        return self._emulator.diagnosis() if self._emulator else ""
+
+    def hang_up(self) -> None:
+        """Give the port back; the board stays."""
+        device, self._device = self._device, None
+        if device is not None:
+            device.close()
+
+    def close(self) -> None:
+        """Give the port back and end the board if we emulate it. May be called twice, and while another thread waits
+        for the board, which then gets a LinkError."""
+        if self._emulator is not None:
+            self._emulator.close()
+        self.hang_up()
+
+    def __enter__(self) -> Self:
+        """The connection itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close it. When the line broke because an emulated board died, the error says so."""
+        self.hang_up()
+        if self._emulator is not None:
+            self._emulator.__exit__(kind, error, trace)
+
+
 @contextmanager
 def open_target(
     board: boards.Board | None,
@@ -59,36 +158,21 @@ def open_target(
     *,
     timed: bool,
     variant: build.Variant | None = None,
+    link: LinkKind = "stock",
 ) -> Iterator[Target]:
     """A device ready for commands: the one at `port`, or without one `board`, emulated for this session.
 
     timed: emulate with a clock that counts instructions (slower); False where only the outputs matter.
     variant: of the image that is emulated, or that is on the board at `port`.
+    link: "auto" speeds the link up where the firmware is ours; "stock" leaves it as any runner would have it.
     """
-    with ExitStack() as stack:
-        image, take_counts, take_observed = None, _no_counts, _no_observed_runs
-        if port is None:
-            board = board or boards.get_board(DEFAULT_BOARD)
-            with reporter.step(f"building the firmware for {board.name}"):
-                image = build.build(board, variant=variant)
-            running = stack.enter_context(emulator.start(image, timed=timed))
-            port, take_counts = running.url, running.take_instruction_counts
-            take_observed = running.take_observed_runs
-        link = open_link(port, board.baud if board else spec().limits.baud)
-        device = stack.enter_context(Device(link, transcript=transcript))
-        device.wait_boot()
-        info = device.info()
-        if info is not None:
-            board = _confirm_board(board, info)
-            if variant is not None and variant.engine == "tflm" and not info.engine.startswith("tflm "):
-                raise DeviceError(
-                    f"the device runs the engine {info.engine}, not tflm: load it with "
-                    f"`host flash {board.name} --engine tflm --tflm-dir DIR`, or leave --engine out."
-                )
-            image = image or build.last_image(board, variant)
-            device.set_mode("performance")
-        emulated = board is not None and board.emulator is not None
-        yield Target(device, info, board, image, "emulated" if emulated else "measured", take_counts, take_observed)
+    image = None
+    if port is None:
+        board = board or boards.get_board(DEFAULT_BOARD)
+        with reporter.step(f"building the firmware for {board.name}"):
+            image = build.build(board, variant=variant)
+    with Connection(board, port, transcript, timed=timed, image=image, variant=variant, link=link) as connection:
+        yield connection.open()
 
 
 def _no_counts() -> list[int]:
@@ -97,6 +181,14 @@ def _no_counts() -> list[int]:
 
 def _no_observed_runs() -> list[ObservedRun]:
     return []
+
+
+def _confirm_engine(board: boards.Board, info: DeviceInfo, variant: build.Variant | None) -> None:
+    if variant is not None and variant.engine == "tflm" and not info.engine.startswith("tflm "):
+        raise DeviceError(
+            f"the device runs the engine {info.engine}, not tflm: load it with "
+            f"`host flash {board.name} --engine tflm --tflm-dir DIR`, or leave --engine out."
+        )
 
 
 def _confirm_board(board: boards.Board | None, info: DeviceInfo) -> boards.Board:
@@ -139,12 +231,33 @@ def select(target: Target, model: catalog.ModelFile) -> schema.ModelInfo:
 
 def latency_unit(target: Target) -> str:
     """What a microsecond of this device is worth."""
-    board = target.board
-    if target.provenance != "emulated" or board is None:
+    return microsecond(target.provenance, target.board.clock_hz if target.board else None)
+
+
+def microsecond(provenance: schema.Provenance, clock_hz: int | None) -> str:
+    """What a microsecond is worth of a board whose clock is at clock_hz; None where that means nothing."""
+    if provenance != "emulated":
         return "us"
-    if board.clock_hz is None:
+    if clock_hz is None:
         return "us of a host process (emulated)"
-    return f"us of emulated time at 1 instruction per cycle and {board.clock_hz / 1e6:g} MHz (emulated)"
+    return f"us of emulated time at 1 instruction per cycle and {clock_hz / 1e6:g} MHz (emulated)"
+
+
+def runs_model(target: Target, task: str) -> bool:
+    """Whether the firmware has a model for the task at all."""
+    return task in target.info.models if target.info else target.device.profile().model == task
+
+
+def identity(target: Target) -> DeviceRecord:
+    """What a board is known by when it comes back."""
+    info, board = target.info, target.board
+    return DeviceRecord(
+        name=target.name,
+        board=info.board if info else None,
+        build_id=info.build_id if info else None,
+        engine=info.engine if info else None,
+        clock_hz=board.clock_hz if board else None,
+    )
 
 
 def describe(target: Target) -> schema.Result:
