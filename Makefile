@@ -1,5 +1,5 @@
 # What people type. Everything else is behind .venv/bin/host.
-.PHONY: help bench engine-bench engine-counts test test-long fuzz lint format setup setup-dev clean
+.PHONY: help bench engine-bench engine-counts test test-long fuzz lint format setup setup-dev setup-train clean
 
 # Data a user has already, searched by file name and checked by hash. A data folder beside the checkout is used by itself.
 TINYJOULE_DATA ?= $(realpath ../shared/data)
@@ -15,6 +15,7 @@ help:
 	@echo "make bench      set up, then measure every task on an emulated Cortex-M4"
 	@echo "make engine-bench  count the engine's instructions on every emulated core, beside upstream TFLM's"
 	@echo "make test       set up, then run the tests (make test-long: the long ones too)"
+	@echo "make setup-train  TensorFlow (over 2 GB), to train the models: models/*/train.py"
 	@echo "make fuzz       10 minutes of hostile models (TINYJOULE_FUZZ_S: how many seconds)"
 	@echo "make lint       ruff, mypy --strict, clang-format and the C warnings as errors"
 	@echo "make format     let the formatters have their way"
@@ -25,6 +26,10 @@ setup:
 
 setup-dev:
 	@tools/bootstrap.sh dev
+
+# TensorFlow, for models/*/train.py.
+setup-train:
+	@tools/bootstrap.sh train
 
 bench: setup
 	@$(BIN)/host bench
@@ -39,7 +44,7 @@ engine-counts: setup
 test: setup-dev
 	@$(BIN)/python -m pytest -m "not long"
 
-test-long: setup-dev
+test-long: setup-dev setup-train
 	@$(BIN)/python -m pytest
 
 fuzz: export TINYJOULE_FUZZ_S ?= 600

@@ -88,5 +88,5 @@ if ! [ "$stamp" -nt pyproject.toml ] || ! [ "$stamp" -nt "$constraints" ]; then
     progress "installing the Python packages${extra:+ (with $extra)}" "$steps" \
         $pip --no-build-isolation -c "$constraints" -e ".${extra:+[$extra]}"
     touch .venv/.ready "$stamp" # an extra brings everything that the plain installation has
-    [ "$extra" != dev ] || touch .venv/.ready-verify # and dev brings verify
+    case $extra in dev | train) touch .venv/.ready-verify ;; esac # and these bring verify
 fi

@@ -42,6 +42,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "fast": {"answers", "channel", "exchange", "reader", "wire"},
     "device": {"answers", "channel", "exchange", "fast", "link", "reader", "wire"},
     "emulator": {"link", "paths", "build", "lifeline"},
+    "training": {"archives", "catalog", "modelinfo", "paths", "verify"},
 }
 
 
