@@ -124,7 +124,9 @@ def read_frame(coded: bytes) -> tuple[int, int, bytes]:
     return content[0], content[1], content[2:-4]
 
 
-class _Lines:
+class Lines:
+    """Takes what a device says apart: lines, replies, frames."""
+
     def __init__(self, link: Link, timeout_s: float) -> None:
         self._link, self._timeout_s, self._bytes = link, timeout_s, b""
 
@@ -168,18 +170,18 @@ def _check(lines: list[str], expected: list[Expected], facts: dict[str, str]) ->
     assert not rest, f"not expected: {rest}"
 
 
-def _ask(link: Link, lines: _Lines, command: bytes) -> list[str]:
+def _ask(link: Link, lines: Lines, command: bytes) -> list[str]:
     link.write(command)
     return lines.reply()
 
 
 def read_facts(link: Link, timeout_s: float = 30.0) -> dict[str, str]:
     """What `info` says."""
-    replies = map(codec.decode, _ask(link, _Lines(link, timeout_s), codec.encode("info")))
+    replies = map(codec.decode, _ask(link, Lines(link, timeout_s), codec.encode("info")))
     return {reply.key.replace("-", "_"): reply.value for reply in replies if isinstance(reply, codec.Info)}
 
 
-def _load(link: Link, lines: _Lines, size: int) -> str:
+def _load(link: Link, lines: Lines, size: int) -> str:
     data = bytes(at % 251 for at in range(size))
     commands = list(codec.encode_load(data))
     for at, command in enumerate(commands):
@@ -211,29 +213,31 @@ def _check_frame(got: tuple[int, int, bytes], text: str, facts: dict[str, str]) 
         assert expected.fits(limits.error_begin + told + limits.error_end if around else told, facts), got
 
 
-def _stream(link: Link, lines: _Lines, last: str, size: int) -> str:
-    """Send a whole input in frames from number 0 on, each one when that before was accepted. Returns its CRC."""
-    data = bytes(at % 251 for at in range(size))
+def send_input(link: Link, lines: Lines, last: str, data: bytes, number: int = 0) -> tuple[int, bytes]:
+    """Send an input in frames from `number` on, each one when that before was accepted; `last`: load or run.
+
+    Returns the number of the frame after it and, for `run`, the output tensor.
+    """
     step = spec().frames.payload_bytes
-    pieces = [data[at : at + step] for at in range(0, size, step)]
+    pieces = [data[at : at + step] for at in range(0, len(data), step)]
     if len(pieces[-1]) > step - 4:
         pieces.append(b"")
-    for number, piece in enumerate(pieces):
-        end = number == len(pieces) - 1
+    for at, piece in enumerate(pieces):
+        end = at == len(pieces) - 1
         crc = struct.pack("<I", zlib.crc32(data)) if end else b""
-        link.write(frame(TYPES[last if end else "data"], number, piece + crc))
-        assert lines.frame() == (TYPES["accepted"], number + 1, b"")
-    if last == "run":
-        output = b""
-        total = 1
-        while len(output) < total:
-            kind, number, payload = lines.frame()
-            crc, total, offset = struct.unpack("<III", payload[:12])
-            assert (kind, number) == (TYPES["result"], len(pieces) - 1)
-            assert (crc, offset) == (zlib.crc32(data), len(output))
-            output += payload[12:]
-        assert len(output) == total
-    return f"{zlib.crc32(data):08x}"
+        link.write(frame(TYPES[last if end else "data"], (number + at) % 256, piece + crc))
+        assert lines.frame() == (TYPES["accepted"], (number + at + 1) % 256, b"")
+    number = (number + len(pieces)) % 256
+    output = b""
+    total = 1 if last == "run" else 0
+    while len(output) < total:
+        kind, of, payload = lines.frame()
+        crc32, total, offset = struct.unpack("<III", payload[:12])
+        assert (kind, of) == (TYPES["result"], (number - 1) % 256)
+        assert (crc32, offset) == (zlib.crc32(data), len(output))
+        output += payload[12:]
+    assert len(output) == total
+    return number, output
 
 
 def replay(
@@ -250,7 +254,7 @@ def replay(
     state first: the first model of `info` selected anew (no input loaded), mode performance.
     `reset` boots the device, for dialogues with `boot`; `overrun` makes its UART lose a byte, for those with `overrun`.
     """
-    lines = _Lines(link, timeout_s)
+    lines = Lines(link, timeout_s)
     facts: dict[str, str] = {}
     if dialogue.boot:
         assert reset is not None, "this dialogue boots the device: replay(..., reset=...)"
@@ -266,7 +270,9 @@ def replay(
             facts["crc"] = _load(link, lines, int(facts["input_bytes"]) if step["load"] == "whole" else step["load"])
             continue
         if "stream" in step:
-            facts["crc"] = _stream(link, lines, step["stream"], int(facts["input_bytes"]))
+            data = bytes(at % 251 for at in range(int(facts["input_bytes"])))
+            send_input(link, lines, step["stream"], data)
+            facts["crc"] = f"{zlib.crc32(data):08x}"
             continue
         if "answers" in step:
             link.write(bytes.fromhex(step.get("hex", "")) + b"".join(_frames(step.get("frames", []))))
