@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,15 @@ PROJECT = Path(__file__).resolve().parent.parent
 # A busy machine is no failed property: no example has a time limit.
 settings.register_profile("untimed", parent=settings(), deadline=None)
 settings.load_profile("untimed")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nobodys_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What the person at this machine has added or imported is no part of a test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("share")))
+        patch.delenv("TINYJOULE_TASKS", raising=False)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -33,10 +33,11 @@ def read_file(path: Path, max_bytes: int) -> bytes:
     except OSError as error:
         link = path.is_symlink()
         raise SetupError(f"{path}: {'a symbolic link, not a file' if link else error.strerror}.") from error
+    about = os.fstat(handle)
+    if not stat.S_ISREG(about.st_mode):
+        os.close(handle)
+        raise SetupError(f"{path}: not a regular file.")
     with os.fdopen(handle, "rb") as file:
-        about = os.fstat(file.fileno())
-        if not stat.S_ISREG(about.st_mode):
-            raise SetupError(f"{path}: not a regular file.")
         if about.st_size > max_bytes:
             raise SetupError(f"{path}: {about.st_size:,} bytes, at most {max_bytes:,} are expected.")
         try:
