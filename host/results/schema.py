@@ -144,6 +144,12 @@ class Accuracy(_Record, frozen=True):
     auc: Fraction | None = None
     reason: str | None = None
 
+    def text(self, value: float | None) -> str:
+        """A value of the metric as people write it: top-1 in percent, the area under the curve as a fraction."""
+        if value is None:
+            return f"{self.metric} none"
+        return f"top-1 {value:.2%}" if self.metric == "top1" else f"AUC {value:.4f}"
+
 
 class OperatorCost(_Record, frozen=True):
     """One operator of the model, per inference. macs: multiply-accumulates, those on padding included. bytes: of its

@@ -100,7 +100,9 @@ def accuracy_reasons(rules: Rules, dataset: Dataset, accuracy: Accuracy, model: 
     """Why this accuracy run breaks the rules, or misses the target a person has set with --target."""
     reasons = list(_model_reasons(rules, model))
     if accuracy.target_source == "user" and not accuracy.met:
-        reasons.append(f"{_told(accuracy)}, under the {accuracy.target:.1%} that --target asks for")
+        reasons.append(
+            f"{accuracy.text(accuracy.value)}, under the {accuracy.text(accuracy.target)} that --target asks for"
+        )
     if rules.name != "mlperf":
         return tuple(reasons)
     if not whole_official_set(dataset, accuracy.n):
@@ -110,14 +112,10 @@ def accuracy_reasons(rules: Rules, dataset: Dataset, accuracy: Accuracy, model: 
         )
     elif accuracy.value is None or accuracy.value < dataset.target:
         reasons.append(
-            f"{_told(accuracy)}, under the official target of {dataset.target:.1%}: check that the board gives what "
-            "the model gives with `host verify`"
+            f"{accuracy.text(accuracy.value)}, under the official target, {accuracy.text(dataset.target)}: check with "
+            "`host verify` that the board gives what the model gives"
         )
     return tuple(reasons)
-
-
-def _told(accuracy: Accuracy) -> str:
-    return f"{accuracy.metric} {'none' if accuracy.value is None else format(accuracy.value, '.1%')}"
 
 
 def _model_reasons(rules: Rules, model: ModelFile) -> tuple[str, ...]:
