@@ -6,12 +6,14 @@ import hashlib
 import logging
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urljoin
 
 from host.catalog import added, imported
 from host.catalog import fetch as net
+from host.catalog.edits import edited
 from host.catalog.entries import Dataset, Item, ModelFile
 from host.catalog.fetch import Hosts, Progress
 from host.catalog.files import Form, Found, LocalFolders, Note, Unavailable, Wanted, png_to_rgb, sha256
@@ -130,10 +132,12 @@ class Catalog:
     def _model(self, spec: ModelSpec, variant: ModelVariant, *, fetch: bool) -> ModelFile:
         found = self._beside(variant, self._known(spec.task, "models"))
         if found is None:
-            wanted = Wanted((Form(variant.file or variant.name, variant.sha256),))
+            wanted = Wanted(_model_forms(variant))
             urls = () if variant.url is None else (variant.url,)
             need = Need(f"{spec.task} model", (wanted,), urls, variant.package)
             found = self._sources.obtain(spec.task, need, fetch=fetch)[0]
+            if variant.edits:
+                found = self._sources.kept(spec.task, wanted.forms[0], found)
         return ModelFile(
             task=spec.task,
             name=variant.name,
@@ -347,6 +351,17 @@ def _dataset(
         window_bytes=spec.wire_bytes,
         stride_bytes=spec.stride_bytes,
     )
+
+
+def _model_forms(variant: ModelVariant) -> tuple[Form, ...]:
+    """The file that is wanted, and the one it is made of where it is an edited one."""
+    forms = [Form(variant.file or variant.name, variant.sha256)]
+    if variant.original_sha256 is not None:
+        package = variant.package
+        member = "" if package is None else (package.inner or package.member or "")
+        name = member.rpartition("/")[2] or forms[0].name
+        forms.append(Form(name, variant.original_sha256, partial(edited, edits=variant.edits)))
+    return tuple(forms)
 
 
 _Variant = TypeVar("_Variant", ModelVariant, DatasetVariant)

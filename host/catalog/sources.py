@@ -75,6 +75,13 @@ class Sources:
             raise Unavailable("; ".join(tried if fetch else [*tried, "nothing was fetched, as asked"]))
         return [one for one in found if one is not None]
 
+    def kept(self, task: str, form: Form, found: Found) -> Found:
+        """`found`, whose bytes may have been made of another file's, as a file of its own in the cache."""
+        cache = Cache(self.cache / task, self.note)
+        if cache.find(Wanted((form,))) is None:
+            cache.store(form, found.data)
+        return Found(cache.folder / cache.name(form), found.data)
+
     def _download(self, need: Need, left: list[int], cache: Cache) -> None:
         items = [(need.urls[index], need.wanted[index].forms[-1]) for index in left]
         fetch.download_all(

@@ -51,10 +51,20 @@ class PackageSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     platform: Word | None = None
 
 
+class EditSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The bytes from `at` on become those of `put` (hex), or change places with the `swap_bytes` at `swap_with`."""
+
+    at: Annotated[int, msgspec.Meta(ge=0, le=1 << 28)]
+    put: Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{2})+\Z", max_length=256)] | None = None
+    swap_with: Annotated[int, msgspec.Meta(ge=0, le=1 << 28)] | None = None
+    swap_bytes: Annotated[int, msgspec.Meta(ge=0, le=1 << 16)] = 0
+
+
 class ModelVariant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One .tflite that can do the task. `file` is its file name, where `name` is none.
 
     `path`: of a file that lies beside model.toml, in the project itself.
+    edits: what is changed in the file of `original_sha256` to get the one of `sha256`.
     """
 
     name: Text
@@ -66,6 +76,8 @@ class ModelVariant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     path: FileName | None = None
     url: Url | None = None
     package: PackageSpec | None = None
+    original_sha256: Sha256 | None = None
+    edits: list[EditSpec] = msgspec.field(name="edit", default_factory=list)
 
 
 class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -212,8 +224,13 @@ def load_model(path: Path) -> ModelSpec:
             f"{path}: input_shape {spec.input_shape} of {spec.wire_input} does not take {spec.input_bytes} bytes."
         )
     for variant in spec.variants:
+        at = f"{path}: variant {variant.name}"
         if variant.package is not None and variant.package.member is None:
-            raise SetupError(f"{path}: variant {variant.name}: its package needs a member.")
+            raise SetupError(f"{at}: its package needs a member.")
+        if bool(variant.edits) != (variant.original_sha256 is not None) or (variant.edits and variant.path is not None):
+            raise SetupError(f"{at}: edits and original_sha256 come together, and not with a file of the project.")
+        if any((edit.put is None) == (edit.swap_with is None) for edit in variant.edits):
+            raise SetupError(f"{at}: an edit has either put or swap_with.")
     return spec
 
 
