@@ -122,7 +122,7 @@ class Fleet:
             thread.join(max(0.0, deadline - time.monotonic()))
         if any(thread.is_alive() for thread in threads):
             for member in self.members:
-                member.connection.close()  # whoever waits for it gets a LinkError
+                member.connection.cut()  # whoever waits for it gets a LinkError
             for thread in threads:
                 thread.join(STOP_S)
 

@@ -15,7 +15,7 @@ from host import __version__, boards, build, catalog, emulator
 from host.device import Device, DeviceInfo, Transcript
 from host.emulator.counter import ObservedRun
 from host.errors import DeviceError, UsageError
-from host.link import open_link
+from host.link import Link, open_link
 from host.report.progress import Reporter
 from host.results import schema
 from host.results.journal import DeviceRecord
@@ -84,6 +84,7 @@ class Connection:
         self._variant = variant
         self._link: LinkKind = link
         self._device: Device | None = None
+        self._line: Link | None = None
         self._emulator = emulator.start(image, timed=timed) if port is None and image is not None else None
 
     @property
@@ -96,9 +97,8 @@ class Connection:
         self.hang_up()
         url = self._emulator.url if self._emulator else self.port
         board = self._board
-        device = self._device = Device(
-            open_link(url or "", board.baud if board else spec().limits.baud), transcript=self._transcript
-        )
+        line = self._line = open_link(url or "", board.baud if board else spec().limits.baud)
+        device = self._device = Device(line, transcript=self._transcript)
         name = device.wait_boot()
         info = device.info()
         image = self._image
@@ -107,6 +107,7 @@ class Connection:
             _confirm_engine(board, info, self._variant)
             image = image or build.last_image(board, self._variant)
             device.set_mode("performance")
+        fast = device.speed_up() if info is not None and self._link == "auto" else None
         emulated = board is not None and board.emulator is not None
         return Target(
             device,
@@ -117,6 +118,8 @@ class Connection:
             self._emulator.take_instruction_counts if self._emulator else _no_counts,
             self._emulator.take_observed_runs if self._emulator else _no_observed_runs,
             name,
+            "stock" if fast is None else "frames",
+            line.baud,
         )
 
     def diagnosis(self) -> str:
@@ -124,17 +127,17 @@ class Connection:
         return self._emulator.diagnosis() if self._emulator else ""
 
     def hang_up(self) -> None:
-        """Give the port back; the board stays."""
+        """Give the port back, at the baud rate it was opened with; the board stays."""
         device, self._device = self._device, None
         if device is not None:
             device.close()
 
-    def close(self) -> None:
-        """Give the port back and end the board if we emulate it. May be called twice, and while another thread waits
-        for the board, which then gets a LinkError."""
+    def cut(self) -> None:
+        """End everything at once. Another thread may be waiting for the board: it gets a LinkError."""
         if self._emulator is not None:
             self._emulator.close()
-        self.hang_up()
+        if self._line is not None:
+            self._line.close()
 
     def __enter__(self) -> Self:
         """The connection itself."""
