@@ -36,13 +36,12 @@ def to_int8(tensorflow: Any, model: Any, calibration: Floats) -> bytes:
     before FULLY_CONNECTED out; weights of FULLY_CONNECTED have one scale, as everywhere before TensorFlow 2.17.
     """
     shape = (None, *model.input_shape[1:])
-    traced = tensorflow.function(lambda x: model(x, training=False)).get_concrete_function(
-        tensorflow.TensorSpec(shape, tensorflow.float32, name="input")
-    )
+    answer = tensorflow.function(lambda x: model(x, training=False), autograph=False)
+    traced = answer.get_concrete_function(tensorflow.TensorSpec(shape, tensorflow.float32, name="input"))
     # Keras 3 keeps its variables outside of what the converter looks at: they become constants first.
     freezing = importlib.import_module("tensorflow.python.framework.convert_to_constants")
     frozen = freezing.convert_variables_to_constants_v2(traced)
-    converter = tensorflow.lite.TFLiteConverter.from_concrete_functions([frozen])
+    converter = tensorflow.lite.TFLiteConverter.from_concrete_functions([frozen], model)
 
     def samples() -> Iterator[list[Floats]]:
         for sample in calibration:

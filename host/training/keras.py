@@ -25,6 +25,8 @@ def load_tensorflow(seed: int) -> Any:
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # its sums depend on the number of threads
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
     tensorflow: Any = importlib.import_module("tensorflow")
+    tensorflow.get_logger().setLevel("ERROR")
+    importlib.import_module("absl.logging").set_verbosity("error")
     tensorflow.keras.utils.set_random_seed(seed)
     tensorflow.config.experimental.enable_op_determinism()
     return tensorflow
