@@ -1,17 +1,19 @@
-"""The result table on the terminal."""
+"""The result on the terminal: a table of figures that fits 100 columns, and below it in words what they are worth."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, JustifyMethod
 from rich.table import Table
 
-from host.results.schema import Result, Run
+from host.results.schema import Accuracy, Result, Run, Unit
 
 NONE = "-"
 PLAIN_WIDTH = 200
+RESULT_WIDTH = 100
+_TARGETS = {"official": "the official", "model": "the model's", "user": "your"}
 
 
 def _mark(result: Result) -> str:
@@ -25,9 +27,18 @@ def _mark(result: Result) -> str:
 
 
 def _latency(run: Run) -> str:
-    if run.latency_us is None:
+    return NONE if run.latency_us is None else f"{run.latency_us.median / 1e3:.3f}"
+
+
+def _spread(run: Run) -> str:
+    latency = run.latency_us
+    if latency is None or latency.cv is None:
         return NONE
-    return f"{run.latency_us.median / 1e3:.3f}"
+    text = f"{latency.cv:.3%}"
+    if latency.interval is not None:
+        low, high = (f"{end / 1e3:.3f}" for end in (latency.interval.low, latency.interval.high))
+        text += f"\n{low}" if low == high else f"\n{low} to\n{high}"
+    return text
 
 
 def _throughput(run: Run) -> str:
@@ -38,43 +49,72 @@ def _instructions(run: Run) -> str:
     return NONE if run.instructions_per_inference is None else f"{run.instructions_per_inference:,}"
 
 
+def _arena(run: Run) -> str:
+    return NONE if run.model.arena_bytes is None else f"{run.model.arena_bytes:,}"
+
+
+def _is_synthetic(run: Run) -> bool:
+    return "synthetic" in f"{run.dataset.source} {run.dataset.name}".lower()
+
+
 def _accuracy(run: Run) -> str:
-    if run.accuracy is None:
+    accuracy = run.accuracy
+    if accuracy is None:
         return NONE
-    if run.accuracy.value is None:
-        return f"{run.accuracy.metric}: none on these {run.accuracy.n} inputs"
-    correct = round(run.accuracy.value * run.accuracy.n)
-    text = f"{run.accuracy.metric} {run.accuracy.value:.1%} ({correct} of {run.accuracy.n})"
-    if run.accuracy.target is None:
-        return text + "\nnot the whole official set, no target"
-    return text + f"\ntarget {run.accuracy.target:.0%} {'met' if run.accuracy.met else 'MISSED'}"
+    lines = [_value(accuracy)]
+    if _is_synthetic(run):
+        lines.append("SYNTHETIC inputs")
+    if accuracy.target is not None:
+        # Records of before 2 have official targets only.
+        whose = _TARGETS[accuracy.target_source or "official"]
+        met = {True: "met", False: "MISSED", None: "not comparable"}[accuracy.met]
+        lines.append(f"{whose} target, {accuracy.text(accuracy.target)}: {met}")
+    elif not _is_synthetic(run):
+        lines.append("no target: not the official\nmodel and whole official set")
+    return "\n".join(lines)
 
 
-def _sources(run: Run) -> str:
-    return f"{run.task}: {run.model.name} ({run.model.source}) on {run.dataset.n} inputs ({run.dataset.source})"
+def _value(accuracy: Accuracy) -> str:
+    if accuracy.value is None:
+        return f"{accuracy.text(None)} on {accuracy.n} inputs"
+    if accuracy.metric == "auc":
+        return f"{accuracy.text(accuracy.value)} on {accuracy.n} inputs"
+    text = f"{accuracy.text(accuracy.value)} ({round(accuracy.value * accuracy.n)} of {accuracy.n})"
+    return text if accuracy.auc is None else f"{text}\nAUC {accuracy.auc:.4f}"
 
 
 def _verdict(run: Run) -> str:
-    return f"{run.rules}\n" + ("valid" if run.valid else "INVALID: " + "; ".join(run.reasons))
+    rules = "quick look" if run.rules == "quick" else run.rules
+    return f"{rules},\n" + ("valid" if run.valid else "INVALID")
+
+
+def _board(result: Result, run: Run) -> str:
+    if run.unit is None or run.unit >= len(result.units):
+        return "all"
+    return f"{run.unit + 1}"
 
 
 def heading(result: Result) -> str:
     """Which board the numbers are from and what they are worth, in one line."""
     clock = f" at {result.board.clock_hz / 1e6:g} MHz" if result.board.clock_hz else ""
-    return f"{result.board.name} ({result.board.core}{clock}), {_mark(result)}"
+    count = f"{len(result.units)} boards, the first " if len(result.units) > 1 else ""
+    return f"{count}{result.board.name} ({result.board.core}{clock}), {_mark(result)}"
 
 
 def result_table(result: Result) -> Table:
     """One row per run; columns that no run fills are left out."""
     emulated = "emulated " if result.provenance == "emulated" else ""
+    many = len(result.units) > 1
     table = Table()
     columns: list[tuple[str, JustifyMethod, Callable[[Run], str]]] = [
         ("task", "left", lambda run: run.task),
+        ("board", "left", lambda run: _board(result, run) if many else NONE),
         (f"latency,\n{emulated}ms", "right", _latency),
-        (f"inferences per\n{emulated}s", "right", _throughput),
+        ("variation,\n95 %\ninterval", "right", _spread),
+        (f"inferences /\n{emulated}s", "right", _throughput),
         ("instructions\nper inference", "right", _instructions),
         ("accuracy", "left", _accuracy),
-        ("arena,\nbytes", "right", lambda run: NONE if run.model.arena_bytes is None else f"{run.model.arena_bytes:,}"),
+        ("arena,\nbytes", "right", _arena),
         ("rules", "left", _verdict),
     ]
     shown = [column for column in columns if any(column[2](run) != NONE for run in result.runs)]
@@ -84,6 +124,37 @@ def result_table(result: Result) -> Table:
     for run in result.runs:
         table.add_row(*(cell(run) for _, _, cell in shown))
     return table
+
+
+def _sources(run: Run) -> str:
+    inputs = f"{run.dataset.n} {'SYNTHETIC ' if _is_synthetic(run) else ''}inputs ({run.dataset.source})"
+    return f"{run.task}: {run.model.name} ({run.model.source}) on {inputs}"
+
+
+def _notes(result: Result) -> Iterator[str]:
+    """What a person has to know of single runs, one line each."""
+    for run in result.runs:
+        where = f"{run.task}, board {run.unit + 1}" if len(result.units) > 1 and run.unit is not None else run.task
+        yield from (f"{where} INVALID: {reason}" for reason in run.reasons)
+        if run.accuracy is not None and run.accuracy.reason is not None:
+            yield f"{where}: {run.accuracy.reason}"
+        clock = run.clock
+        if clock is not None and clock.drift > clock.limit:
+            yield (
+                f"{where}: CLOCKS DISAGREE, the board's runs {clock.drift:.2%} {'fast' if clock.ratio > 1 else 'slow'} "
+                f"against this machine's over {clock.windows} windows, more than {clock.limit:.1%}. Latency is by the "
+                "board's: check its oscillator and its port's board_clock_us()"
+            )
+    if any(run.rules == "quick" for run in result.runs):
+        yield "quick look: short windows and any model and inputs, no benchmark result; --rules mlperf makes one"
+
+
+def _unit(number: int, unit: Unit) -> str:
+    baud = "" if unit.baud is None else f" at {unit.baud} baud"
+    link = "binary frames" if unit.link == "frames" else "the stock protocol"
+    text = f"board {number}: {unit.name} {f'on {unit.port}' if unit.port else '(emulated here)'}, {link}{baud}"
+    text += f", {unit.inputs} inputs"
+    return text if unit.dropped is None else f"{text}; DROPPED: {unit.dropped}"
 
 
 def stdout_console() -> Console:
@@ -105,11 +176,13 @@ def listing(*titles: str) -> Table:
 
 
 def print_result(result: Result, console: Console) -> None:
-    """Print heading, table, models and data sets."""
+    """Print heading, table, notes, boards, models and data sets."""
     for part in (
         heading(result),
         result_table(result),
-        *map(_sources, result.runs),
+        *_notes(result),
+        *(_unit(number, unit) for number, unit in enumerate(result.units, start=1)),
+        *dict.fromkeys(map(_sources, result.runs)),  # the same for every board
         f"engine {result.firmware.engine or 'unknown'}, {result.firmware.compiler or 'unknown compiler'}",
     ):
-        console.print(part, highlight=False, markup=False)
+        console.print(part, highlight=False, markup=False, width=min(console.width, RESULT_WIDTH))

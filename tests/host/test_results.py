@@ -97,6 +97,41 @@ def test_a_profile_is_kept_and_a_record_from_before_there_were_any_is_read() -> 
     assert schema.decode(json.dumps(data).encode()) == make_result()
 
 
+def test_a_record_of_the_first_schema_is_read_with_what_it_did_not_have_left_open() -> None:
+    # As `host bench` wrote it before there were statistics, clocks and several boards.
+    path = Path(__file__).with_name("result_1.json")
+    result = record.read_result(path)
+    assert (result.schema, result.units) == ("tinyjoule.result/1", [])
+    assert [run.task for run in result.runs] == ["ic01", "kws01"]
+    run = result.runs[0]
+    assert (run.clock, run.unit, run.profile) == (None, None, None)
+    assert {(window.host_us, window.instructions) for window in run.windows} == {(None, None)}
+    assert run.latency_us == schema.Latency(
+        median=700_051.0,
+        min=700_039.0,
+        max=700_054.0,
+        unit="us of emulated time at 1 instruction per cycle and 125 MHz (emulated)",
+    )
+    assert run.instructions_per_inference == 87_506_400
+
+
+def test_statistics_clocks_and_boards_are_kept() -> None:
+    interval = schema.Interval(low=99_000.0, high=101_000.0, level=0.95)
+    run = msgspec.structs.replace(
+        make_result().runs[0],
+        latency_us=schema.Latency(median=1e5, min=1e5, max=1e5, unit="us", cv=0.01, interval=interval),
+        windows=[schema.Window(input="a", inferences=3, duration_us=300_000, host_us=300_100, instructions=12_345_678)],
+        accuracy=schema.Accuracy(
+            metric="auc", value=None, n=1, target=0.85, met=None, target_source="user", reason="one class"
+        ),
+        clock=schema.ClockCheck(ratio=1.01, drift=0.01, limit=0.005, windows=5),
+        unit=0,
+    )
+    unit = schema.Unit(name="native", port=None, build_id="x", link="frames", baud=None, inputs=5, dropped="it died")
+    result = make_result(runs=[run], units=[unit])
+    assert schema.decode(schema.encode(result)) == result
+
+
 @pytest.mark.parametrize(
     ("place", "value"),
     [
