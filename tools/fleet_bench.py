@@ -51,10 +51,10 @@ def measure(emulators: int, folder: Path, link: str) -> tuple[float, float]:
     wall_s, cpu_s = watch.times_s[-1] - watch.times_s[0], watch.cpu_s[-1] - watch.cpu_s[0]
     count = run.dataset.n
     value = run.accuracy.value if run.accuracy else None
-    print(
+    sys.stdout.write(
         f"{link}: {emulators} emulated board{'s' * (emulators > 1)}: {count} inputs in {wall_s:.2f} s "
         f"({wall_s / count * 1e3:.2f} ms each; the host's own processor time {cpu_s / count * 1e3:.2f} ms each), "
-        f"top-1 {value}"
+        f"top-1 {value}\n"
     )
     return wall_s, cpu_s
 
@@ -65,7 +65,7 @@ def main() -> None:
         for link in sys.argv[1:] or ("auto", "stock"):
             one, _ = measure(1, Path(folder), link)
             two, _ = measure(2, Path(folder), link)
-            print(f"{link}: two boards take {two / one:.2f} of one's time, the bar is {BAR}")
+            sys.stdout.write(f"{link}: two boards take {two / one:.2f} of one's time, the bar is {BAR}\n")
 
 
 if __name__ == "__main__":

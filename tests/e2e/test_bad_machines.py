@@ -127,8 +127,8 @@ def test_a_host_that_is_ended_leaves_no_emulator(
     command = [*shlex.split(HOST), "bench", "kws01", "--mode", "accuracy", "--out", str(tmp_path / "out")]
     env = {**os.environ, "TMPDIR": str(tmp_path / "tmp")}
     with subprocess.Popen(command, cwd=PROJECT, env=env, stderr=subprocess.DEVNULL) as process:
-        log = wait_for(lambda: next((tmp_path / "out").glob("*/log.jsonl"), None))
-        wait_for(lambda: "m-results" in log.read_text())
+        journal = wait_for(lambda: next((tmp_path / "out").glob("*/journal.jsonl"), None))
+        wait_for(lambda: '"kind":"input"' in journal.read_text())
         (emulator,) = children(process.pid)
         process.send_signal(signum)
         process.wait(timeout=20)
