@@ -3,22 +3,32 @@
 
 Recipes:
   synthetic  10 keywords and other words spoken by espeak-ng, and noise: input `wheel` is the wheel of espeakng-loader.
-  official   the official list, made of the Speech Commands test set: input `archive`; see official().
+  official   the official list, out of speech_commands_test_set_v0.02.tar.gz (input `archive`) and the official
+             y_labels.csv (input `labels`). The list numbers clips without naming them: they are the first 1000 of
+             TensorFlow Datasets' test split, which sorts clips by a hash of their name. That order is made again here
+             and every label is held against the list, so it is known whether it is the right one. What cannot be
+             made again is TensorFlow's single precision: a coefficient may differ by one step here and there. The
+             official files themselves are the data set's first variant.
 
 `synthetic_clips` and `features` also make what models/kws01/train.py trains on.
 """
 
 from __future__ import annotations
 
+import hashlib
+import io
 import sys
+import wave
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from host.errors import HostError, UsageError
+from host.archives import tar_files
+from host.catalog.spec import load_dataset, parse_labels
+from host.errors import HostError, SetupError, UsageError
 from host.recipe import beside, script
 
 speech = beside(__file__, "speech")
@@ -96,12 +106,61 @@ def features(samples: Samples) -> bytes:
     return quantise(mfcc(samples))
 
 
-def prepare(recipe: str, inputs: Mapping[str, Path], out: Path, progress: Progress) -> None:
-    """Make `recipe` (see the top of this file) out of `inputs` into the empty folder `out`. Raises HostError."""
-    makers = {"synthetic": _synthetic}
-    if recipe not in makers:
-        raise UsageError(f"kws01 has no recipe {recipe!r}; it has {', '.join(makers)}")
-    makers[recipe](inputs, out, progress)
+# -- Recipes -------------------------------------------------------------------------------------------------------
+
+MAX_WAV_BYTES = 1 << 20
+ARCHIVE_WORDS = (*(word.lower() for word in speech.WORDS), "_silence_", "_unknown_")
+
+
+def _word(member: str) -> tuple[str, str] | None:
+    """Folder and file name of a clip in the archive."""
+    path = PurePosixPath(member)
+    return (path.parent.name, path.name) if path.suffix == ".wav" and path.parent.name in ARCHIVE_WORDS else None
+
+
+def _clip(data: bytes, where: str) -> Samples:
+    try:
+        with wave.open(io.BytesIO(data)) as file:
+            kind = (file.getframerate(), file.getsampwidth(), file.getnchannels())
+            frames = file.readframes(CLIP_SAMPLES)
+    except (wave.Error, EOFError, ValueError) as error:
+        raise SetupError(f"{where} is no WAV file: {error}") from error
+    if kind != (RATE_HZ, 2, 1):
+        raise SetupError(f"{where} has {kind[0]} Hz, {kind[1]} bytes a sample, {kind[2]} channels; not {RATE_HZ}, 2, 1")
+    return np.frombuffer(frames[: len(frames) // 2 * 2], dtype="<i2")
+
+
+def _order(clip: tuple[str, str]) -> bytes:
+    """Where TensorFlow Datasets has a clip: by the MD5 of the split's name and the clip's."""
+    return hashlib.md5(f"test{clip[0]}_{clip[1]}".encode(), usedforsecurity=False).digest()
+
+
+def _official(inputs: Mapping[str, Path], out: Path, progress: Progress) -> None:
+    archive, listing = inputs["archive"], inputs["labels"].read_bytes()
+    labels = parse_labels(listing, inputs["labels"].name, load_dataset(Path(__file__).with_name("dataset.toml")))
+    what = "turning Speech Commands into MFCCs"
+    progress(what, 0, len(labels))
+    clips = sorted({clip for clip, _ in tar_files(archive, _word, max_bytes=MAX_WAV_BYTES)}, key=_order)
+    same = sum(ARCHIVE_WORDS.index(clip[0]) == label for clip, label in zip(clips, labels.values(), strict=False))
+    if same != len(labels):
+        raise SetupError(
+            f"{archive.name} has {len(clips)} clips, and in the order of TensorFlow Datasets only {same} of the first "
+            f"{len(labels)} are of the class that the official list has there: it is not the test set that the list "
+            "was made of. Use the official files (`host data import kws01 FOLDER` takes a folder of them)."
+        )
+    names = dict(zip(clips, labels, strict=False))
+    wanted = {clip: clip for clip in names}
+    done: set[str] = set()
+    for clip, data in tar_files(archive, lambda member: wanted.get(_word(member) or ("", "")), max_bytes=MAX_WAV_BYTES):
+        where = f"{clip[0]}/{clip[1]} in {archive.name}"
+        try:
+            made = features(_clip(data, where))
+        except HostError as error:
+            raise SetupError(f"{where}: {error}") from error
+        (out / names[clip]).write_bytes(made)
+        done.add(names[clip])
+        progress(what, len(done), len(labels))
+    (out / "y_labels.csv").write_bytes(listing)
 
 
 def _synthetic(inputs: Mapping[str, Path], out: Path, progress: Progress) -> None:
@@ -115,6 +174,14 @@ def _synthetic(inputs: Mapping[str, Path], out: Path, progress: Progress) -> Non
         lines.append(f"{name},{len(CLASSES)},{label}\n")
         progress(what, index + 1, len(clips))
     (out / "y_labels.csv").write_text("".join(lines), encoding="utf-8")
+
+
+def prepare(recipe: str, inputs: Mapping[str, Path], out: Path, progress: Progress) -> None:
+    """Make `recipe` (see the top of this file) out of `inputs` into the empty folder `out`. Raises HostError."""
+    makers = {"official": _official, "synthetic": _synthetic}
+    if recipe not in makers:
+        raise UsageError(f"kws01 has no recipe {recipe!r}; it has {', '.join(makers)}")
+    makers[recipe](inputs, out, progress)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import hashlib
 import logging
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -174,14 +175,16 @@ class Catalog:
         if brought is not None:
             about, found = brought
             source = f"imported from {about.source}"
-            return _dataset(spec, "imported", source, found.items, found.sha256, self._is_official(spec, found))
-        return _first(
+            official = self._is_official(spec, found)
+            return replace(_dataset(spec, "imported", source, found.items, found.sha256, official), task=task)
+        dataset = _first(
             f"The data set of {task}",
             spec.variants,
             lambda variant: self._variant(
                 spec, variant, fetch=fetch, make=fetch and variant.prepare is not None and variant.prepare.automatic
             ),
         )
+        return replace(dataset, task=task)  # the spec may be that of the task it borrows from
 
     def fetch_dataset(self, task: str, *, variant: str | None = None) -> Dataset:
         """Get or make one variant, however large: the one called so, or the official one.
@@ -194,11 +197,12 @@ class Catalog:
         if not chosen:
             known = ", ".join(repr(one.name) for one in spec.variants)
             raise UsageError(f"{task} has no data set variant {variant!r}; it has {known}.")
-        return _first(
+        dataset = _first(
             f"The data set {chosen[0].name} of {task}",
             chosen,
             lambda one: self._variant(spec, one, fetch=True, make=True),
         )
+        return replace(dataset, task=task)
 
     def recipe_inputs(self, task: str, recipe: str) -> dict[str, Path]:
         """The files that a recipe of the task reads, by key: fetched and verified, for another program that uses them.

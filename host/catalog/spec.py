@@ -6,6 +6,7 @@ Users edit these files, so they are read as outside input: every error names the
 from __future__ import annotations
 
 import math
+import tomllib
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -200,7 +201,14 @@ class DatasetSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
         return self.wire_bytes if self.windows is None else self.windows.stride_bytes
 
 
-_Spec = TypeVar("_Spec", ModelSpec, DatasetSpec)
+class BorrowedSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A dataset.toml of a task that takes the inputs of another task as they are, with classes, target and all."""
+
+    task: TaskId
+    inputs_of: TaskId
+
+
+_Spec = TypeVar("_Spec", ModelSpec, DatasetSpec, BorrowedSpec)
 
 
 def _load(path: Path, kind: type[_Spec]) -> _Spec:
@@ -234,8 +242,21 @@ def load_model(path: Path) -> ModelSpec:
     return spec
 
 
+def _lender(path: Path) -> Path | None:
+    """The dataset.toml that this one borrows from, if it does."""
+    try:
+        borrows = "inputs_of" in tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None  # the next one to read it says what is wrong
+    return path.parent.parent / _load(path, BorrowedSpec).inputs_of / path.name if borrows else None
+
+
 def load_dataset(path: Path) -> DatasetSpec:
-    """Read and check a dataset.toml."""
+    """Read and check a dataset.toml, or the one that it borrows from: then `task` is the lender's."""
+    lender = _lender(path)
+    if lender is not None and (not lender.is_file() or _lender(lender) is not None):
+        raise SetupError(f"{path}: inputs_of names {lender.parent.name!r}, which has no inputs of its own.")
+    path = lender or path
     spec = _load(path, DatasetSpec)
     beyond = spec.file_bytes - spec.wire_bytes
     if beyond < 0 or beyond % spec.stride_bytes:
