@@ -135,6 +135,18 @@ static void show_uart(void)
     react();
 }
 
+/* Each rate that a host may ask for: whether it is possible, and what the registers hold then. */
+static void show_rates(void)
+{
+    static const uint32_t rates[] = {0,      9600,    29295,   29301,   115200,  230400,     460800,
+                                     921600, 1000000, 1500000, 2000000, 2000001, 4294967295U};
+    for (size_t i = 0; i < sizeof rates / sizeof rates[0]; i++) {
+        int status = board_uart_set_baud(rates[i]);
+        printf("rate %u %d %u %u %u\n", (unsigned)rates[i], status, (unsigned)board_uart_baud(),
+               (unsigned)*slot(0x4000800C), (unsigned)*slot(0x40008000));
+    }
+}
+
 int main(void)
 {
     set(0x40021000, 0x63);       /* RCC_CR at reset: MSI on, ready, 4 MHz */
@@ -152,5 +164,6 @@ int main(void)
     show_time(0xFFFFFFFE, TIM2_SR);
     printf("uart\n");
     show_uart();
+    show_rates();
     return 0;
 }

@@ -359,6 +359,93 @@ def test_received_bytes_come_in_order_and_a_loss_is_told_once(run: Callable[...,
     assert text.split() == ["ready", "overrun", "ready", "good"]
 
 
+def test_as_many_bytes_wait_as_the_board_says(run: Callable[..., str]) -> None:
+    """All of a queue as large as TJ_RX_BYTES, none of them lost; one more would be."""
+    text = run(
+        """
+    #include "soc/serial.h"
+    void __real_serial_received(struct serial *serial, uint8_t byte);
+    void __wrap_serial_received(struct serial *serial, uint8_t byte);
+    static volatile uint32_t arrived;
+    void __wrap_serial_received(struct serial *serial, uint8_t byte)
+    {
+        __real_serial_received(serial, byte);
+        arrived++;
+    }
+    static uint8_t bytes[64];
+    static int take(uint32_t count)
+    {
+        while (count > 0) {
+            int got = board_uart_read(bytes, count < sizeof bytes ? count : sizeof bytes);
+            if (got < 0) { return got; }
+            count -= (uint32_t)got;
+        }
+        return 0;
+    }
+    int main(void)
+    {
+        board_init();
+        uint32_t capacity = board_uart_capacity();
+        if (capacity != SERIAL_RX_BYTES || capacity != 1024) { fail("another size"); }
+        say("ready\\n");
+        while (arrived < capacity) { }
+        if (take(capacity) != 0) { fail("lost one"); }
+        say("ready\\n");
+        while (arrived < 2 * capacity) { }
+        if (take(capacity) != 0) { fail("lost one after a wrap"); }
+        fail("good");
+    }
+    """,
+        "-Wl,--wrap=serial_received",
+        sent=b"x" * 1024,
+    )
+    assert text.split() == ["ready", "ready", "good"]
+
+
+@pytest.mark.parametrize("size", [1000, 0])
+def test_a_queue_that_is_no_power_of_two_does_not_compile(size: int, tmp_path: Path) -> None:
+    command = ["arm-none-eabi-gcc", "-std=c99", f"-DTJ_RX_BYTES={size}", f"-I{FIRMWARE}", "-c"]
+    source = FIRMWARE / "soc" / "serial.c"
+    done = subprocess.run([*command, str(source), "-o", str(tmp_path / "x.o")], capture_output=True, check=False)
+    assert done.returncode != 0
+
+
+def test_rates_are_divided_from_the_uarts_clock(run: Callable[..., str]) -> None:
+    text = run("""
+    static int error_permille(uint32_t baud)
+    {
+        uint32_t made = cmsdk_uart.clock_hz / *cortexm_register(cmsdk_uart.base + 0x10);
+        uint32_t error = made > baud ? made - baud : baud - made;
+        return (int)((uint64_t)error * 1000u / baud);
+    }
+    int main(void)
+    {
+        static const uint32_t standard[] = {9600, 115200, 230400, 460800, 921600, 1000000};
+        board_init();
+        if (board_uart_baud() != TJ_BAUD || board_uart_baud_max() != cmsdk_uart.clock_hz / 16) { fail("start"); }
+        for (uint32_t i = 0; i < sizeof standard / sizeof standard[0]; i++) {
+            board_uart_flush();
+            if (!board_uart_baud_possible(standard[i])) { continue; }
+            if (board_uart_set_baud(standard[i]) != BOARD_OK) { fail("refused"); }
+            if (board_uart_baud() != standard[i] || error_permille(standard[i]) >= 20) { fail("wrong"); }
+        }
+        if (!board_uart_baud_possible(9600) || !board_uart_baud_possible(230400)) { fail("impossible"); }
+        uint32_t present = board_uart_baud();
+        uint32_t divider = *cortexm_register(cmsdk_uart.base + 0x10);
+        static const uint32_t wrong[] = {0, 1, 10, 4294967295u};
+        for (uint32_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+            if (board_uart_set_baud(wrong[i]) != BOARD_E_BAUD) { fail("taken"); }
+        }
+        if (board_uart_set_baud(board_uart_baud_max() + 1) != BOARD_E_BAUD) { fail("over the top"); }
+        /* between the last two dividers: 3 % off either way */
+        if (board_uart_set_baud(cmsdk_uart.clock_hz / 33 * 2) != BOARD_E_BAUD) { fail("3 % off"); }
+        if (board_uart_baud() != present || *cortexm_register(cmsdk_uart.base + 0x10) != divider) { fail("changed"); }
+        fail("good");
+    }
+    """)
+    assert text.strip() == "good"
+
+
 def test_a_long_reply_arrives_whole(run: Callable[..., str]) -> None:
     text = run("""
     int main(void)

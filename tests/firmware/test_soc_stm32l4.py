@@ -149,6 +149,39 @@ def test_the_uart(output: list[str]) -> None:
     assert last_control & 1 << 7 == 0  # no transmit interrupt is left on
 
 
+def test_rates_up_to_two_megabaud(output: list[str]) -> None:
+    """RM0432: the clock is 3 to 4096 times the rate, the divider has 20 bits. An impossible rate changes nothing."""
+    core_hz = 32768 * 1465 / 8 * 40 / 2
+    before = 115200
+    possible = []
+    for line in output:
+        if not line.startswith("rate "):
+            continue
+        rate, status, present, divider, control = map(int, line.split()[1:])
+        possible += [rate] if status == 0 else []
+        assert present == (rate if status == 0 else before)
+        before = present
+        assert status in (0, -2)
+        assert 0x300 <= divider < 1 << 20
+        assert 3 * present <= core_hz <= 4096 * present
+        assert 256 * core_hz / divider == pytest.approx(present, rel=2e-3)
+        assert control == 1 << 0 | 1 << 2 | 1 << 3 | 1 << 5  # on, both ways, receive interrupt
+    assert possible == [29301, 115200, 230400, 460800, 921600, 1000000, 1500000, 2000000]
+
+
+def test_the_rate_is_written_while_the_uart_is_off(output: list[str]) -> None:
+    writes = [line.split() for line in output[output.index("uart") + 1 :] if line.startswith("4000800")]
+    enabled = True
+    changes = 0
+    for address, value in writes:
+        if address == f"{LPUART_CR1:08x}":
+            enabled = int(value, 16) & 1 == 1
+        elif address == f"{LPUART_BRR:08x}":
+            assert not enabled
+            changes += 1
+    assert changes >= 6
+
+
 def test_the_vector_table_of_the_image(firmware_image: object) -> None:
     image: Image = firmware_image("nucleo_l4r5zi")  # type: ignore[operator]
     listing = subprocess.run(["arm-none-eabi-nm", str(image.elf)], check=True, capture_output=True, text=True).stdout
