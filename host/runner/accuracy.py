@@ -131,11 +131,11 @@ def _area(dataset: Dataset, rows: Sequence[Row]) -> tuple[float | None, str | No
     """scikit-learn's roc_auc_score, or None and why there is none."""
     labels = [row.label for row in rows]
     classes = len(rows[0].outputs) if rows[0].score is None else 2
-    missing = sorted(set(range(classes)) - set(labels))
-    if missing or len(set(labels)) != classes:
+    wrong = sorted(set(range(classes)) ^ set(labels))
+    if wrong:
         return None, (
-            f"the area under the curve needs inputs of all {classes} classes: none of class "
-            f"{', '.join(map(str, missing[:4]))} is among these {len(rows)}"
+            f"the area under the curve needs inputs of all {classes} classes of the model and of no other: look at "
+            f"class {', '.join(map(str, wrong[:4]))} among these {len(rows)}"
         )
     if rows[0].score is not None:
         return _roc_auc(labels, [row.score for row in rows]), None

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from host import modelgen as gen
 from host.errors import SetupError
-from host.modelinfo import OperatorInfo, read_operators
+from host.modelinfo import OperatorInfo, read_ends, read_operators
 
 # From the published baseline: MACs of one inference, operators.
 OFFICIAL = {
@@ -58,6 +58,25 @@ def test_a_damaged_file_is_an_error_or_another_model(damage: list[tuple[int, int
         for operator in read_operators(bytes(data), "damaged"):
             assert operator.macs >= 0
             assert operator.bytes >= 0
+    with contextlib.suppress(SetupError):
+        for tensor in read_ends(bytes(data), "damaged"):
+            assert tensor.elements >= 0
+
+
+@pytest.mark.parametrize(("name", "ends"), [
+    ("ad01_int8", (("int8", (1, 640), 0.391015232, 89), ("int8", (1, 640), 0.364498466, 96))),
+    ("kws_ref_model", (("int8", (1, 49, 10, 1), 0.584702909, 83), ("int8", (1, 12), 1 / 256, -128))),
+    ("vww_96_float", (("float32", (1, 96, 96, 3), 0, 0), ("float32", (1, 2), 0, 0))),
+])  # fmt: skip
+def test_the_ends_of_official_models(name: str, ends: tuple[tuple[object, ...], ...], data_dir: Path) -> None:
+    found = read_ends((data_dir / "models" / f"{name}.tflite").read_bytes(), name)
+    assert [(one.dtype, one.shape, pytest.approx(one.scale), one.zero_point) for one in found] == list(ends)
+
+
+def test_the_ends_of_a_file_cut_short_are_an_error() -> None:
+    assert [end.dtype for end in read_ends(RESIDUAL, "whole")] == ["int8", "int8"]
+    with pytest.raises(SetupError, match=r"cut: "):
+        read_ends(RESIDUAL[:100], "cut")
 
 
 def test_what_is_no_model_says_so() -> None:

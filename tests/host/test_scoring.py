@@ -86,7 +86,7 @@ def test_the_area_of_scores_is_scikit_learns(rows: list[tuple[int, int]]) -> Non
     if len(set(labels)) < 2:
         assert result.value is None
         assert result.reason is not None
-        assert f"none of class {1 - labels[0]}" in result.reason
+        assert f"look at class {1 - labels[0]} among" in result.reason
         return
     assert result.value == roc_auc_score(labels, scores)
     # And what it means: how often a faulty one has the higher score; a tie is half of one.
@@ -117,7 +117,10 @@ def test_without_every_class_there_is_top1_but_no_area() -> None:
     area = accuracy.score(dataset("auc", classes=3), rows, Target(0.3, "user"))
     assert (area.value, area.met, area.target) == (None, None, 0.3)
     assert area.reason is not None
-    assert "none of class 2" in area.reason
+    assert "look at class 2 among" in area.reason
+    beyond = accuracy.score(dataset("auc", classes=3), class_rows([0, 1, 2], [(0.5, 0.5)] * 3))
+    assert beyond.value is None
+    assert "look at class 2 among" in (beyond.reason or "")
 
 
 @pytest.mark.parametrize("outputs", [(0.0, 0.0), (-1.0, 3.0), (-1.0, 0.5)])

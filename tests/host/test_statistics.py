@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from host.device import Device
 from host.results import schema
 from host.results.schema import ClockCheck, Interval, Window
 from host.runner import statistics
@@ -102,6 +103,63 @@ def test_a_window_that_cannot_tell_does_not(pair: tuple[int, int | None]) -> Non
     both = statistics.clock_check(clocked(pair, (10_000_000, 10_000_000)))
     assert both is not None
     assert (both.windows, both.drift) == (1, 0.0)
+
+
+class TimedLink:
+    """A line in a time machine: each read takes the clock to when the next bytes come."""
+
+    name, baud = "timed", None
+
+    def __init__(self, *answer: tuple[float, bytes]) -> None:
+        self.now_s = 0.0
+        self.answers = {b"infer": list(answer), b"resul": [(0.001, b"m-results-[0.5,0.5]\r\nm-ready\r\n")]}
+        self.coming: list[tuple[float, bytes]] = []
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+    def write(self, data: bytes) -> None:
+        self.coming = self.answers[data[:5]]
+
+    def read(self, timeout_s: float) -> bytes:
+        if not self.coming or self.coming[0][0] > timeout_s:
+            self.now_s += timeout_s
+            return b""
+        wait_s, data = self.coming.pop(0)
+        self.now_s += wait_s
+        return data
+
+    def set_baud(self, baud: int) -> None:
+        raise AssertionError(baud)
+
+    def close(self) -> None:
+        pass
+
+
+OURS = (
+    (0.01, b"m-warmup-start-3\r\n"),
+    (3.0, b"m-warmup-done\r\nm-infer-st"),
+    (0.001, b"art-10\r\n"),
+    (10.002, b"m-lap-us-100\r\nm-la"),
+    (0.002, b"p-us-10000100\r\nm-infer-done\r\nm-results-[0.5,0.5]\r\nm-ready\r\n"),
+)
+STOCK = (
+    (3.01, b"m-warmup-start-3\r\nm-warmup-done\r\nm-infer-start-10\r\n"),
+    (0.002, b"m-lap-us-100\r\n"),
+    (10.002, b"m-lap-us-10000100\r\n"),
+    (0.01, b"m-infer-done\r\nm-results-[0.5,0.5]\r\nm-ready\r\n"),
+)
+
+
+@pytest.mark.parametrize("answer", [OURS, STOCK], ids=["ours", "stock"])
+def test_the_hosts_clock_sees_the_window_alone(answer: tuple[tuple[float, bytes], ...]) -> None:
+    link = TimedLink(*answer)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("host.exchange.time", link)
+        device = Device(link)
+        device._loaded = True  # an input is there: how it came is not the point
+        inference = device.infer(10, 3)
+    assert (inference.duration_us, inference.host_us) == (10_000_000, 10_002_000)
 
 
 def test_what_is_computed_can_be_recorded() -> None:
