@@ -32,6 +32,7 @@ GO_BACKS = 24  # with no frame accepted in between
 PROBE_RESERVE_BYTES = 128  # of the window, for the pings that look after a device that is silent
 QUIET_S, QUIET_MAX_S = 0.25, 2.0
 SLOW_BYTES_PER_S = 10_000  # an emulated UART takes no fewer
+BABBLE_S = 30.0  # of bytes with which nothing goes forward
 MAX_OUTPUT_BYTES = 1 << 24
 MAX_TEXT_BYTES = 4096
 NOISE_FRAMES, NOISE_SHARE = 16, 0.2  # damaged ones, of all that went to the device, that make a rate too high
@@ -259,7 +260,7 @@ class Channel:
     def _step(self) -> None:
         """Wait for something, and take it in."""
         if self._deadline is None:
-            self._deadline = time.monotonic() + 3 * self._limit_s()
+            self._deadline = time.monotonic() + max(3 * self._limit_s(), BABBLE_S)
         baud = self._reader.link.baud
         wait_s = self._quiet_s + self._on_line_bytes() / (baud / 10 if baud else SLOW_BYTES_PER_S)
         if not self._reader.pull(wait_s):
@@ -293,6 +294,7 @@ class Channel:
         """Between frames there is none, unless the device has started again or lost bytes."""
         text = self._reader.text
         if _INIT_DONE in text:
+            self._reader.clear()  # told once
             raise DeviceReset(
                 "the device started again in the middle of a stream: its model and mode are gone. Check its power "
                 "supply, then start over."

@@ -80,6 +80,7 @@ class FastLine:
         self._channel, self._lost = None, False
         self._reader.frames_on = False
         self._set_baud(self._boot_baud)
+        self._exchange.distrust()  # what was on its way is text to it now
 
     def channel(self) -> Channel:
         """Frames, ready to use. Raises as `ready` and `Exchange.ask` do, DeviceRefused by firmware without frames."""
@@ -132,7 +133,7 @@ class FastLine:
     def _start(self) -> Channel:
         """Frames from number 0 on."""
         answer = self._ask("frames", spec().frames.version, timeout_s=self._timeout_s)
-        if not isinstance(answer, codec.Frames) or min(answer.payload, answer.window) < 64:
+        if not isinstance(answer, codec.Frames) or answer.payload < 16 or answer.window < 64:
             raise GarbledReply(f"`frames` answered {answer}: check the line, then try again.")
         self._reader.frames_on, self._damaged = True, 0
         self._channel = Channel(

@@ -204,7 +204,7 @@ class Framing:
         if frame.kind == Kind.LOAD:
             return self._accepted()
         output, step = device.infer_frame(data), device.payload - frames.RESULT_HEADER_BYTES
-        parts = [Result(crc, len(output), at, output[at : at + step]) for at in range(0, len(output), step)]
+        parts = [Result(crc, len(output), at, output[at : at + step]) for at in range(0, max(len(output), 1), step)]
         results = (frames.encode(Frame(Kind.RESULT, frame.number, frames.encode_result(part))) for part in parts)
         return self._accepted() + b"".join(results)
 

@@ -18,3 +18,11 @@ def answers(**by_command):
     real = TinyjouleDevice()
     scripted = {command.replace("_", " "): answer for command, answer in by_command.items()}
     return lambda command: scripted[command] if command in scripted else real(command)
+
+
+def fast(device=None, *, expected=True, **options):
+    """As `make`, sped up; `expected`: whether that works."""
+    made, cable = make(device, timeout_s=0.05, infer_timeout_s=0.05, **options)
+    made.wait_boot()
+    assert (made.speed_up() is not None) == expected
+    return made, cable
