@@ -42,7 +42,7 @@ def test_models_and_inputs_of_a_task_agree():
             for variant in inputs.variants:
                 hashed = [one for one in variant.inputs if one.sha256 or one.sha1 or one.package]
                 assert [one.key for one in variant.inputs if one not in hashed] in ([], ["archive"])
-                assert variant.prepare is None or (PROJECT_DIR / "datasets" / task / "prepare.py").is_file()
+                assert variant.prepare is None or (PROJECT_DIR / "datasets" / inputs.task / "prepare.py").is_file()
         for variant in variants:
             url = getattr(variant, "url", None) or getattr(variant, "base_url", None)
             assert url is None or re.search(r"/[0-9a-f]{40}/", url), "an address must be pinned to a commit"
