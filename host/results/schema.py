@@ -147,7 +147,7 @@ class Accuracy(_Record, frozen=True):
     def text(self, value: float | None) -> str:
         """A value of the metric as people write it: top-1 in percent, the area under the curve as a fraction."""
         if value is None:
-            return f"{self.metric} none"
+            return "no top-1" if self.metric == "top1" else "no AUC"
         return f"top-1 {value:.2%}" if self.metric == "top1" else f"AUC {value:.4f}"
 
 

@@ -107,7 +107,7 @@ def accuracy_reasons(rules: Rules, dataset: Dataset, accuracy: Accuracy, model: 
         return tuple(reasons)
     if not whole_official_set(dataset, accuracy.n):
         reasons.append(
-            f"{accuracy.n} inputs of {dataset.source} where the mlperf rules ask for the whole official set: "
+            f"{accuracy.n} inputs ({dataset.source}) where the mlperf rules ask for the whole official set: "
             f"leave out --inputs, get the set with `host data fetch {dataset.task}`, or use --rules quick"
         )
     elif accuracy.value is None or accuracy.value < dataset.target:

@@ -128,14 +128,14 @@ def test_the_whole_official_set_with_the_target_met_is_valid(rules: Rules) -> No
             model(),
             "top-1 89.99%, under the official target, top-1 90.00%",
         ),
-        (dataset(), scored(None), model(), "top1 none, under the official target"),
+        (dataset(), scored(None), model(), "no top-1, under the official target"),
         (
             dataset(n=11),
             scored(1.0),
             model(),
-            "10 inputs of somewhere where the mlperf rules ask",
+            "10 inputs (somewhere) where the mlperf rules ask",
         ),
-        (dataset(official=False), scored(1.0), model(), "10 inputs of somewhere"),
+        (dataset(official=False), scored(1.0), model(), "10 inputs (somewhere)"),
         (dataset(), scored(1.0), model(official=False), "the model kws.tflite (from here) is not the official one"),
     ],
 )

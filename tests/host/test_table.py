@@ -81,7 +81,7 @@ def accuracy_text(accuracy: schema.Accuracy, **changes: object) -> str:
         ),
         (
             {"metric": "auc", "value": None, "n": 1, "target": 0.85, "met": None, "reason": "needs both classes"},
-            ("auc none on 1 inputs", "AUC 0.8500: not comparable", "kws01: needs both classes"),
+            ("no AUC on 1 inputs", "AUC 0.8500: not comparable", "kws01: needs both classes"),
         ),
     ],
 )
