@@ -11,7 +11,7 @@ import msgspec
 from host.catalog.entries import ModelFile
 from host.catalog.files import MAX_FILE_BYTES, sha256
 from host.catalog.folder import read_file
-from host.catalog.home import now, write_whole
+from host.catalog.home import now, shown_path, write_whole
 from host.catalog.spec import FileName, Fraction, ModelSpec, Sha256, Text
 from host.errors import HashMismatch, SetupError, UsageError
 from host.modelinfo import TensorInfo, read_ends, read_operators
@@ -80,7 +80,7 @@ def add_model(home: Path, spec: ModelSpec, file: Path, name: str, target: float 
         raise UsageError(f"--target {target:g} is no fraction: say 0.9 for 90 %.")
     data = read_file(file.resolve(), MAX_FILE_BYTES)
     require_fit(data, str(file), spec)
-    source = "".join(char if char.isprintable() else "?" for char in f"added from {file.resolve()}")[:256]
+    source = f"added from {shown_path(file.resolve())}"[:256]
     values = {"source": source, "sha256": sha256(data), "added": now()}
     lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in values.items()]
     if target is not None:

@@ -183,6 +183,7 @@ class Catalog:
             lambda variant: self._variant(
                 spec, variant, fetch=fetch, make=fetch and variant.prepare is not None and variant.prepare.automatic
             ),
+            advice=f"`host data import {task} FOLDER` takes a folder of your own.",
         )
         return replace(dataset, task=task)  # the spec may be that of the task it borrows from
 
@@ -227,8 +228,7 @@ class Catalog:
 
     def forget_dataset(self, task: str) -> None:
         """Remove the imported set of `task`."""
-        self._known(task, "datasets")
-        imported.forget_set(self.home, task)
+        imported.forget_set(self.home, self.dataset_spec(task).task)
 
     def _recipe(self, spec: DatasetSpec, variant: DatasetVariant) -> Recipe | None:
         if variant.prepare is None:
@@ -281,7 +281,10 @@ class Catalog:
     def _folder(self, task: str, kind: str) -> Path:
         """The task's folder, in the first root that has one."""
         folders = [root / kind / task for root in self.roots]
-        return next((folder for folder in folders if folder.is_dir()), folders[0])
+        there = [folder for folder in folders if folder.is_dir()]
+        if len({folder.resolve() for folder in there}) > 1:
+            raise SetupError(f"two folders describe {task}: {' and '.join(map(str, there))}. Rename one of the two.")
+        return (there or folders)[0]
 
     def _known(self, task: str, kind: str) -> Path:
         if task not in self.tasks():
@@ -372,7 +375,9 @@ _Variant = TypeVar("_Variant", ModelVariant, DatasetVariant)
 _Result = TypeVar("_Result")
 
 
-def _first(what: str, variants: Sequence[_Variant], take: Callable[[_Variant], _Result]) -> _Result:
+def _first(
+    what: str, variants: Sequence[_Variant], take: Callable[[_Variant], _Result], *, advice: str = ""
+) -> _Result:
     """The first variant that can be had, or NotAvailable with what was tried for each."""
     tried: list[str] = []
     for variant in variants:
@@ -386,7 +391,7 @@ def _first(what: str, variants: Sequence[_Variant], take: Callable[[_Variant], _
                 f"{what} cannot be had. Tried:",
                 *tried,
                 "Set TINYJOULE_DATA to a folder that holds the files of one of these, or let this machine reach the "
-                "host it comes from.",
+                f"host it comes from. {advice}".rstrip(),
             ]
         )
     )

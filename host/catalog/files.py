@@ -18,7 +18,7 @@ from pathlib import Path
 from host.errors import HashMismatch, SetupError
 
 MAX_FILE_BYTES = 64 << 20  # far above any model or input for a microcontroller
-CHUNK_BYTES = 1 << 18
+CHUNK_BYTES = 1 << 16
 
 Note = Callable[[str], None]
 

@@ -58,6 +58,9 @@ def read_set(folder: Path, spec: DatasetSpec) -> Set:
     labels = parse_labels(listed, str(folder / LABELS), spec)
     if not labels:
         raise SetupError(f"{folder / LABELS} lists no input.")
+    odd = [name for name in labels if not name.endswith(".bin")]
+    if odd:
+        raise SetupError(f"{folder / LABELS} lists {_some(odd)}: inputs are .bin files.")
     missing = [name for name in labels if name not in present]
     if missing:
         raise SetupError(f"{folder} lacks {_some(missing)}, which {LABELS} lists.")
@@ -77,5 +80,5 @@ def read_set(folder: Path, spec: DatasetSpec) -> Set:
 
 
 def _some(names: list[str]) -> str:
-    shown = ", ".join(names[:MAX_NAMED])
+    shown = ", ".join(name if name.isprintable() else repr(name) for name in names[:MAX_NAMED])
     return shown if len(names) <= MAX_NAMED else f"{shown} and {len(names) - MAX_NAMED:,} more"

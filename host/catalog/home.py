@@ -19,6 +19,11 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
+def shown_path(path: Path) -> str:
+    """For a record that people read: what cannot be printed, or is no text at all, is a question mark."""
+    return "".join(char if char.isprintable() else "?" for char in str(path))
+
+
 def write_whole(path: Path, data: bytes) -> None:
     """Write a file of the data folder, whole or not at all. Raises SetupError."""
     try:

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from host.catalog.folder import LABELS, Set, read_set
-from host.catalog.home import now, read_record
+from host.catalog.home import now, read_record, shown_path
 from host.catalog.spec import DatasetSpec, Sha256
 from host.errors import HashMismatch, SetupError, UsageError
 
@@ -41,7 +41,7 @@ def import_set(home: Path, spec: DatasetSpec, source: Path) -> Set:
     """
     found = read_set(source, spec)
     folder = _folder(home, spec.task)
-    record = Imported(str(source.resolve()), found.sha256, len(found.items), now())
+    record = Imported(shown_path(source.resolve()), found.sha256, len(found.items), now())
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".import-") as name:

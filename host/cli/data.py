@@ -71,7 +71,8 @@ def _imported(catalog: Catalog, task: str, folder: Path) -> str:
         said.append("It is the official set, byte by byte: results are judged against the target.")
     if others:
         more = f" and {len(others) - 5} more" if len(others) > 5 else ""
-        said.append(f"Not copied, because they are no inputs: {', '.join(others[:5])}{more}.")
+        shown = ", ".join(name if name.isprintable() else repr(name) for name in others[:5])
+        said.append(f"Not copied, because they are no inputs: {shown}{more}.")
     return "\n".join(said)
 
 

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from hashlib import sha1
 from pathlib import Path
 from random import Random
@@ -17,7 +18,7 @@ from catalog_kit import Answer, MoodyServer, sha
 from host.catalog import download
 from host.catalog.download import Expected, fetch_file
 from host.catalog.fetch import Hosts
-from host.catalog.files import Unavailable
+from host.catalog.files import CHUNK_BYTES, Unavailable
 from host.errors import HashMismatch, SetupError
 
 DATA = Random(1).randbytes(3_000_001)
@@ -37,13 +38,13 @@ class Fetched:
         self.steps: list[tuple[str, int, int]] = []
         self.notes: list[str] = []
 
-    def __call__(self, server: MoodyServer, expected: Expected = RIGHT) -> str:
+    def __call__(self, server: MoodyServer, expected: Expected = RIGHT, timeout_s: float = 5.0) -> str:
         return fetch_file(
             server.url,
             self.target,
             expected,
             hosts=Hosts(),
-            timeout_s=5.0,
+            timeout_s=timeout_s,
             progress=lambda *step: self.steps.append(step),
             note=self.notes.append,
         )
@@ -287,6 +288,26 @@ def test_kill_9_in_the_middle_loses_nothing_that_had_come(fetched):
         assert had > 1_000_000
         assert fetched(server) == sha(DATA)
     assert server.asked == [None, f"bytes={had}-"]
+
+
+def test_a_line_that_falls_silent_in_the_middle_is_asked_again(fetched):
+    over = threading.Event()
+
+    class Silent(Answer):
+        def give(self, handler):
+            super().give(handler)
+            handler.wfile.flush()
+            over.wait(60)
+
+    try:
+        with MoodyServer(Silent(DATA, etag='"one"', cut=1_000_000), Answer(DATA, etag='"one"')) as server:
+            assert fetched(server, timeout_s=0.2) == sha(DATA)
+            over.set()
+    finally:
+        over.set()
+    _, again = server.asked
+    assert again is not None
+    assert 0 <= 1_000_000 - int(again[6:-1]) < CHUNK_BYTES
 
 
 def test_two_at_once_do_not_write_the_same_file(fetched):

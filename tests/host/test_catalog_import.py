@@ -54,6 +54,24 @@ def test_another_set_is_used_first_and_is_not_official(project, folder, tmp_path
         known(project).dataset_for(TASK)
 
 
+def test_who_borrows_inputs_borrows_the_imported_ones(project, folder):
+    put(
+        project / "project" / "datasets" / "toy02", {"dataset.toml": f'task = "toy02"\ninputs_of = "{TASK}"\n'.encode()}
+    )
+    data, _ = known(project).import_dataset("toy02", folder)
+    assert (data.task, data.official) == ("toy02", True)
+    assert known(project).dataset_for(TASK).items == data.items
+    known(project).forget_dataset("toy02")
+    with pytest.raises(NotAvailable, match=f"host data import {TASK} FOLDER"):
+        known(project).dataset_for(TASK)
+
+
+def test_a_folder_whose_name_is_no_text_is_a_folder(project, folder):
+    odd = folder.rename(folder.with_name(os.fsdecode(b"\xff\x1bodd")))
+    assert known(project).import_dataset(TASK, odd)[0].source == f"imported from {odd.parent}/??odd"
+    assert known(project).dataset_for(TASK).official
+
+
 def test_a_second_import_takes_the_place_of_the_first(project, folder, tmp_path):
     known(project).import_dataset(TASK, folder)
     few = put(tmp_path / "few", {"a.bin": bytes(12), "y_labels.csv": b"a.bin,2,1\n"})
@@ -119,6 +137,8 @@ def _directory(folder):
         (lambda f: put(f, {"y_labels.csv": b""}), "lists no input"),
         (lambda f: put(f, {"y_labels.csv": b"../../etc/passwd,2,0\n"}), r"y_labels\.csv:1: file name"),
         (lambda f: put(f, {"y_labels.csv": b"/etc/passwd,2,0\n"}), r"y_labels\.csv:1: file name"),
+        (lambda f: put(f, {"y_labels.csv": b"y_labels.csv,2,0\n"}), r"lists y_labels\.csv: inputs are \.bin files"),
+        (lambda f: put(f, {os.fsdecode(b"\x1b[2J\xff.bin"): b""}), r"holds '.x1b\[2J.udcff\.bin'"),
         (lambda f: put(f, {"y_labels.csv": LABELS + LABELS}), r"y_labels\.csv:21: in_0_0\.bin is listed twice"),
         (lambda f: put(f, {"y_labels.csv": b"in_0_0.bin,10,0\n"}), "has 10 classes, but the data set has 2"),
         (lambda f: put(f, {"y_labels.csv": b"in_0_0.bin,2,2\n"}), r"outside 0\.\.1"),

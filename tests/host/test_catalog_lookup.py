@@ -4,7 +4,7 @@ import pytest
 from catalog_kit import INPUTS, LABELS, MODEL, PNGS, TASK, Server, catalog, put, sha, write_dataset, write_model
 
 from host.catalog.catalog import data_folders
-from host.errors import HashMismatch, NotAvailable, UsageError
+from host.errors import HashMismatch, NotAvailable, SetupError, UsageError
 from host.paths import cache_folder
 
 
@@ -33,6 +33,17 @@ def test_a_new_task_is_two_folders_and_no_code(root):
     assert found.sha256 == sha(b"".join(INPUTS.values()))
     assert (found.classes, found.metric, found.target, found.official) == (2, "top1", 0.5, True)
     assert not (root / "cache").exists()
+
+
+def test_tasks_of_ones_own_may_lie_elsewhere_but_only_once(root):
+    (root / "project" / "models").rename(put(root / "own", {}) / "models")
+    data = put(root / "data", {"toy.tflite": MODEL, **INPUTS})
+    known = catalog(root, more=(root / "own",), data=(data,))
+    assert (known.tasks(), known.tasks_with_inputs()) == ((TASK,), (TASK,))
+    assert known.model_for(TASK).sha256 == sha(MODEL)
+    write_model(root / "project")
+    with pytest.raises(SetupError, match=r"two folders describe toy01: .*project.* and .*own"):
+        known.model_for(TASK)
 
 
 def test_items_are_in_the_order_of_the_labels(root):
