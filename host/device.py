@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Self, TypeVar
 
-from host import answers, fast
+from host import answers
 from host.answers import CheckedInference, DeviceInfo, Inference, OperatorTimes, Output, Profile
 from host.channel import LineNoisyError
 from host.errors import (
@@ -79,15 +79,11 @@ class Device:
     def wait_boot(self, timeout_s: float = BOOT_TIMEOUT_S) -> str:
         """Wait until the device answers, whether it starts just now or has been running. Returns its name.
 
-        Raises LinkTimeout when it does not within about `timeout_s`. A device that somebody left at a raised baud rate
-        answers after a while, too: ours goes back by itself.
+        Raises LinkTimeout when it does not within about `timeout_s`. Ours may have been left at a raised baud rate:
+        it goes back by itself within this time, and no device ever gets bytes at a rate that is not its own.
         """
         self._exchange.skip_banner(min(BANNER_WAIT_S, timeout_s))
-        try:
-            self._exchange.resync(attempts=math.ceil(timeout_s / RESYNC_ATTEMPT_S), after_boot=True)
-        except LinkTimeout:
-            if not fast.leave_raised_rate(self._reader, self._exchange):
-                raise
+        self._exchange.resync(attempts=math.ceil(timeout_s / RESYNC_ATTEMPT_S), after_boot=True)
         return self.name()
 
     def speed_up(self, baud_max: int | None = None) -> FastLink | None:

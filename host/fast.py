@@ -166,18 +166,27 @@ class FastLine:
     def _works(self, baud: int) -> bool:
         """Change to a rate and prove it; back at the boot rate when it does not work."""
         try:
+            self._set_baud(baud)  # our own port first: nothing is lost when it cannot
+            self._set_baud(self._boot_baud)
+        except LinkError as error:
+            self._exchange.note(f"{baud} baud: {error}")
+            self._set_baud(self._boot_baud)
+            return False
+        try:
             self._change(baud, self._timeout_s)
-            self._prove()
-        except (DeviceRefused, DeviceReset) as error:
-            if isinstance(error, DeviceReset) or self.raised:
-                raise
+        except DeviceRefused:
             return False
         except (DeviceError, LinkError) as error:
-            self._exchange.note(f"{baud} baud does not work: {error}")
+            why: HostError | None = error
+        else:
+            why = self._flaw()
+        if isinstance(why, DeviceReset):
+            raise why
+        if why is not None:
+            self._exchange.note(f"{baud} baud does not work: {why}")
             self._find()
             self._start()
-            return False
-        return True
+        return why is None
 
     def _change(self, baud: int, timeout_s: float) -> None:
         answer = self._ask("baud", baud, timeout_s=timeout_s)
@@ -186,19 +195,21 @@ class FastLine:
         if answer != codec.Baud(baud):
             raise GarbledReply(f"asked for {baud} baud, the device answered {answer}: check the line.")
 
-    def _prove(self) -> None:
-        """An exchange of lines and one of frames, both without any damage."""
-        self._exchange.ask(codec.encode("name"), PROOF_S)
-        self._exchange.accept()
-        self._exchange.ask(codec.encode("info"), PROOF_S)
-        self._exchange.accept()
-        self.good()
-        channel = self._channel if self._channel is not None and self._channel.clean else self._start()
-        before = channel.counts.damaged
-        channel.ping(PROOF_PINGS, PROOF_S)
-        self.good()
-        if channel.counts.damaged > before:
-            raise GarbledReply(f"{channel.counts.damaged - before} of {PROOF_PINGS} frames were damaged")
+    def _flaw(self) -> HostError | None:
+        """What is wrong with this rate, by an exchange of lines and one of frames, both without any damage."""
+        try:
+            for command in ("name", "info"):
+                self._exchange.ask(codec.encode(command), PROOF_S)
+                self._exchange.accept()
+                self.good()
+            channel = self._channel if self._channel is not None and self._channel.clean else self._start()
+            before = channel.counts.damaged
+            channel.ping(PROOF_PINGS, PROOF_S)
+            self.good()
+        except (DeviceError, LinkError) as error:
+            return error
+        damaged = channel.counts.damaged - before
+        return GarbledReply(f"{damaged} of {PROOF_PINGS} frames were damaged") if damaged else None
 
     def _find(self) -> None:
         """At the boot rate, to which the device goes back by itself. Raises LinkTimeout, DeviceReset."""
@@ -247,27 +258,3 @@ class FastLine:
         self._exchange.accept()
         self.good()
         return reply
-
-
-def leave_raised_rate(reader: Reader, exchange: Exchange) -> bool:
-    """Look for a device that answers at one of our raised rates only, and take it back to the boot rate.
-
-    Returns whether there is one; the link has the boot rate again in any case.
-    """
-    boot = reader.link.baud
-    if boot is None:
-        return False
-    try:
-        for baud in RATES:
-            with contextlib.suppress(LinkTimeout):
-                reader.link.set_baud(baud)
-                exchange.resync(attempts=1, after_boot=True)
-                exchange.ask(codec.encode("baud", boot))
-                exchange.accept()
-                return True
-    except DeviceError:
-        return False
-    finally:
-        reader.pull(SETTLE_S)
-        reader.link.set_baud(boot)
-    return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+from host import frames
 from host.errors import LinkError
 from host.link.fake import FakeLink
 from host.link.stock import Answer
@@ -17,7 +18,7 @@ class FakeUart:
     """A Link to a fake device over a line with a rate, in modelled time: waiting takes none.
 
     best_baud: above it, one byte in `one_in` is damaged in each direction. port_max: what the host's port can do.
-    revert: whether the device goes back to the boot rate by itself, as ours does; it does so after REVERT_S.
+    boot_baud: of both ends; default: what the device has now. The device goes back to it as ours does.
     """
 
     def __init__(
@@ -27,14 +28,14 @@ class FakeUart:
         best_baud: int = 10**9,
         one_in: int = 20,
         port_max: int = 10**9,
-        revert: bool = True,
+        boot_baud: int | None = None,
         seed: int = 0,
     ) -> None:
-        """The host's end is at the device's boot rate."""
+        """The host's end is at the boot rate."""
         self.device, self.now_s = device, 0.0
         self._inner = FakeLink(device)
-        self._boot_baud = self._baud = device.baud
-        self._best_baud, self._one_in, self._port_max, self._revert = best_baud, one_in, port_max, revert
+        self._boot_baud = self._baud = boot_baud or device.baud
+        self._best_baud, self._one_in, self._port_max = best_baud, one_in, port_max
         self._random = random.Random(seed)  # noqa: S311  (repeatable, nothing secret)
         self._pending: list[tuple[int, bytes]] = []  # with the rate at which the device sent it
         self._good_s = 0.0
@@ -65,7 +66,7 @@ class FakeUart:
     def write(self, data: bytes) -> None:
         """Give bytes to the device, as it sees them at its own rate."""
         device = self.device
-        if self._revert and device.baud != self._boot_baud and self.now_s - self._good_s > REVERT_S:
+        if device.baud != self._boot_baud and self.now_s - self._good_s > REVERT_S:
             device.baud = self._boot_baud
             device.framing.pause()
             data = data[1:]
@@ -75,6 +76,7 @@ class FakeUart:
         said = self._inner.read(0.0)
         if said:
             self._pending.append((device.baud, said))
+        if _is_good(said):
             self._good_s = self.now_s
         if device.next_baud is not None:
             device.baud, device.next_baud = device.next_baud, None
@@ -106,3 +108,12 @@ class FakeUart:
             return data
         return bytes(byte ^ (1 << self._random.randrange(8)) if self._random.randrange(self._one_in) == 0 else byte
                      for byte in data)  # fmt: skip
+
+
+def _is_good(said: bytes) -> bool:
+    """Whether this answers a good command or frame: neither an error nor a damaged frame."""
+    return any(
+        part.kind != frames.Kind.AGAIN if isinstance(part, frames.Frame) else not bytes(part).startswith(b"e-")
+        for part in frames.Splitter().feed(said)
+        if not isinstance(part, frames.Damaged)
+    )
