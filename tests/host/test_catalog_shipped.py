@@ -104,8 +104,11 @@ def test_with_a_package_index_only_ic01_comes_from_wheels(tmp_path):
     assert not model.official
     assert (inputs.sha256, inputs.source) == (IC01_20, "20 CIFAR-10 test images (package foolbox 3.3.4)")
     assert known.model_for("ic01", fetch=False) == model
-    with pytest.raises(NotAvailable, match=r"kws_ref_model\.tflite"):
-        known.model_for("kws01")
+    trained_here = known.model_for("kws01")
+    assert trained_here.path == PROJECT_DIR / "models" / "kws01" / "kws_synthetic.tflite"
+    assert not trained_here.official
+    with pytest.raises(NotAvailable, match=r"str_ww_ref_model\.tflite"):
+        known.model_for("sww01")
 
 
 def test_host_models_and_host_data_list_what_is_in_use(data_dir, monkeypatch, tmp_path, capsys):
