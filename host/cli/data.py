@@ -33,12 +33,20 @@ def run(args: argparse.Namespace) -> int:
 
     action = getattr(args, "action", None)
     if action is None:
-        return print_listing(
-            COLUMNS,
-            lambda catalog: catalog.tasks_with_inputs(),
-            lambda catalog, task: _row(catalog.dataset_for(task, fetch=args.fetch)),
-            fetch=args.fetch,
-        )
+        others: list[str] = []
+
+        def row(catalog: Catalog, task: str) -> tuple[str, ...]:
+            data = catalog.dataset_for(task, fetch=args.fetch)
+            others.extend([] if data.official else [task])
+            return _row(data)
+
+        code = print_listing(COLUMNS, lambda catalog: catalog.tasks_with_inputs(), row, fetch=args.fetch)
+        if others:
+            print(
+                f"Not the official inputs: {', '.join(others)}. `host data fetch TASK` gets those where the network "
+                "allows, `host data import TASK FOLDER` takes a folder of them."
+            )
+        return code
     if action == "fetch":
         return with_catalog(lambda catalog: _fetched(catalog, args.task, args.variant))
     if action == "import":

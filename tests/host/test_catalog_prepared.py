@@ -251,6 +251,7 @@ def test_a_file_comes_out_of_a_package_or_is_one(project, tmp_path, monkeypatch,
     ("extra", "last", "said"),
     [
         ("raise ValueError('no such column')", "pass", r"the recipe plain failed \(ValueError: no such column\)"),
+        ("raise OSError(28, 'No space left on device')", "pass", "on device.. Is there room in the cache"),
         ("import nothing_of_that_name", "pass", "needs a package that is not installed"),
         ("return", "pass", r"made no y_labels\.csv"),
         ("pass", "(out / '3.bin').unlink()", r"lacks 3\.bin, which y_labels\.csv lists"),

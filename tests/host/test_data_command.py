@@ -71,6 +71,9 @@ def test_import_is_shown_and_forgotten(person):
     row = person.row("data")
     assert f"imported from {folder}" in row
     assert "top1 >= 0.5" in row
+    put(folder, {"in_0_0.bin": bytes([7] * 12)})
+    assert "official" not in person.types("data", "import", TASK, folder)[1]
+    assert f"{TASK}. `host data fetch TASK` gets those" in person.types("data")[1]
     assert person.types("data", "forget", TASK)[0] == 0
     assert "not here" in person.row("data")
     assert person.types("data", "forget", TASK)[0] == 2
