@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from host import answers
 from host.channel import Channel
 from host.errors import DeviceError, DeviceRefused, DeviceReset, GarbledReply, HostError, LinkError, LinkTimeout
-from host.exchange import Exchange
+from host.exchange import Exchange, lacks
 from host.reader import Reader
 from host.wire import codec
 from host.wire.spec import spec
 
 RATES = (2_000_000, 1_000_000, 921_600, 460_800, 230_400)  # tried in this order
+TRIES = 3
 PROOF_S = 0.5  # for each answer at a new rate
 PROOF_PINGS = 64
 SETTLE_S = 0.01  # between a rate's change at one end and the first byte
@@ -131,8 +132,16 @@ class FastLine:
         self._channel = None
 
     def _start(self) -> Channel:
-        """Frames from number 0 on."""
-        answer = self._ask("frames", spec().frames.version, timeout_s=self._timeout_s)
+        """Frames from number 0 on. It can be asked for as often as it takes."""
+        for tries_left in range(TRIES - 1, -1, -1):
+            try:
+                answer = self._ask("frames", spec().frames.version, timeout_s=self._timeout_s)
+                break
+            except (DeviceRefused, GarbledReply, LinkTimeout) as error:
+                known = isinstance(error, DeviceRefused) and lacks(error, "frames")
+                if known or not tries_left:
+                    raise
+                self._exchange.note(f"`frames` failed ({error}); asking again, {tries_left} tries left")
         if not isinstance(answer, codec.Frames) or answer.payload < 16 or answer.window < 64:
             raise GarbledReply(f"`frames` answered {answer}: check the line, then try again.")
         self._reader.frames_on, self._damaged = True, 0
