@@ -485,3 +485,22 @@ def test_what_a_refusal_says_is_what_the_text_says(harness: Harness) -> None:
     told = frames[0][2].decode()
     assert harness.ask(b"infer 1 0%")[0].decode() == f"e-[{told}]\r\nm-ready\r\n"
     assert codec.decode(f"e-[{told}]") == codec.Error(told, "model_refused")
+
+
+def test_cobs_that_announces_more_than_comes_is_damage(harness: Harness) -> None:
+    """Everything else about the frame is right: its bytes, and their CRC."""
+    boot(harness)
+    content = bytes([TYPES["ping"], 0])
+    content += crc(content)
+    assert 0 not in content[2:]
+    good = b"\0" + bytes([2, content[0], 5]) + content[2:] + b"\0"
+    assert good == ping(0)
+    assert take_apart(harness.ask(good.replace(b"\x05", b"\x06", 1))[0])[0] == [("again", 0, b"")]
+    assert take_apart(harness.ask(good)[0])[0] == [("accepted", 1, b"")]
+
+
+def test_a_frame_with_an_overrun_in_it_is_damaged_whatever_its_bytes_say(harness: Harness) -> None:
+    boot(harness)
+    harness.write(ping(0)[:4])
+    harness.overrun()
+    assert take_apart(harness.ask(ping(0)[4:])[0])[0] == [("again", 0, b"")]
