@@ -89,7 +89,7 @@ def decoded(wanted: Wanted, form: Form, path: Path, data: bytes) -> Found:
         if sha256(data) != wanted.forms[0].sha256:
             raise HashMismatch(
                 f"{path}: decoded to {wanted.name}, its sha256 is {sha256(data)}, expected {wanted.forms[0].sha256}. "
-                "The file is the right one, so the decoder (Pillow) is at fault or the registry is."
+                "The file is the right one, so the decoder (Pillow), the registry or the model.toml is at fault."
             )
     return Found(path, data)
 
