@@ -154,6 +154,7 @@ class Channel:
         self._add(data, Kind.LOAD)
         self._drain()
         job = self._jobs.popleft()
+        self._note(f"input of {len(data)} bytes, CRC {job.crc:08x}, in frames up to {job.last % 256}: loaded")
         if job.refusal is not None:
             raise job.refusal
 
@@ -373,6 +374,11 @@ class Channel:
             job.parts[part.offset] = part.data
             self._progress()
         job.output = _whole(job.parts, part.output_bytes)
+        if job.output is not None:
+            self._note(
+                f"input of {len(job.data)} bytes, CRC {job.crc:08x}, in frames up to {frame.number}: "
+                f"output of {part.output_bytes} bytes"
+            )
 
     def _refused(self, frame: Frame) -> None:
         """The input is not used. Another try helps unless the device cannot."""

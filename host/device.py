@@ -25,6 +25,7 @@ from host.errors import (
     DeviceRefused,
     DeviceReset,
     GarbledReply,
+    LinkError,
     LinkTimeout,
     LoadIncomplete,
     UsageError,
@@ -180,6 +181,8 @@ class Device:
                 if not retries_left or permanent or isinstance(error, DeviceReset):
                     raise
                 self._exchange.note(f"the load failed ({error}); starting it again, {retries_left} tries left")
+                if isinstance(error, LinkError) and self._fast is not None and self._fast.raised:
+                    self._fast.slow_down(error)
                 self._confirm_model()
             else:
                 self._loaded = True

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
-    from host.emulator import Emulator
     from host.emulator.pty import PtyBridge
 
 SUMMARY = "start an emulated board that any MLPerf Tiny runner can open"
@@ -17,7 +17,10 @@ POLL_S = 0.1
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `host emulate`."""
-    parser.add_argument("board", metavar="BOARD", help="an emulated board that `host boards` lists")
+    parser.add_argument("board", metavar="BOARD", nargs="?", help="an emulated board that `host boards` lists")
+    parser.add_argument(
+        "--stock", metavar="TASK", help="instead of a board: a fake device with stock firmware's behaviour, e.g. kws01"
+    )
     parser.add_argument("--pty", metavar="PATH", type=Path, help="be a serial device at PATH instead of a socket")
     parser.add_argument("--fast", action="store_true", help="as fast as it goes: the board's clock means nothing then")
 
@@ -27,12 +30,15 @@ def run(args: argparse.Namespace) -> int:
     from host import emulator
     from host.boards import get_board
     from host.build import build
-    from host.emulator.pty import PtyBridge
     from host.errors import UsageError
     from host.lifeline import end_with_parent
     from host.report.progress import Reporter
 
     end_with_parent()
+    if (args.board is None) == (args.stock is None):
+        raise UsageError("name a board that `host boards` lists, or a task with --stock: one of them")
+    if args.stock is not None:
+        return _run_stock(args.stock, args.pty)
     board = get_board(args.board)
     if board.emulator is None:
         raise UsageError(f"{board.name} has no emulator: it is a real board, `host flash {board.name}` loads it")
@@ -40,22 +46,42 @@ def run(args: argparse.Namespace) -> int:
         with Reporter() as reporter, reporter.step(f"building the firmware for {board.name}"):
             image = build(board)
         with emulator.start(image, timed=not args.fast) as running:
-            if args.pty is None:
-                print(running.url, flush=True)
-                _serve(running, None)
-            else:
-                with PtyBridge(running.url, args.pty) as bridge:
-                    print(args.pty, flush=True)
-                    _serve(running, bridge)
+            _offer(running.url, args.pty, running.diagnosis)
     except KeyboardInterrupt:
         return 0  # the way to end it
 
 
-def _serve(running: Emulator, bridge: PtyBridge | None) -> NoReturn:
+def _run_stock(task: str, pty: Path | None) -> int:
+    """A fake device, in this process."""
+    from host.errors import UsageError
+    from host.link.server import TASKS, StockServer, stock_device
+
+    if task not in TASKS:
+        raise UsageError(f"there is no stock firmware for {task!r}; there is for {', '.join(TASKS)}")
+    try:
+        with StockServer(stock_device(task)) as server:
+            _offer(server.url, pty, lambda: "")
+    except KeyboardInterrupt:
+        return 0
+
+
+def _offer(url: str, pty: Path | None, diagnosis: Callable[[], str]) -> NoReturn:
+    """Say where the device is, and hold it there."""
+    from host.emulator.pty import PtyBridge
+
+    if pty is None:
+        print(url, flush=True)
+        _serve(diagnosis, None)
+    with PtyBridge(url, pty) as bridge:
+        print(pty, flush=True)
+        _serve(diagnosis, bridge)
+
+
+def _serve(diagnosis: Callable[[], str], bridge: PtyBridge | None) -> NoReturn:
     """Until a signal ends it. Raises LinkError when the board ends first."""
     from host.errors import LinkError
 
-    while not (obituary := running.diagnosis()):
+    while not (obituary := diagnosis()):
         if bridge:
             bridge.carry(POLL_S)
         else:

@@ -359,7 +359,7 @@ faults = st.lists(
 )
 
 
-@settings(max_examples=250, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(
     damage=faults,
     output_bytes=st.sampled_from([1, 12, 1500]),
