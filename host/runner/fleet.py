@@ -67,8 +67,8 @@ class Member:
     def name(self) -> str:
         """What a person would call it."""
         board = self.target.board if self.target else None
-        what = board.name if board else "the board"
-        return f"{what} at {self.connection.port}" if self.connection.port else f"{what} (emulated)"
+        where = f" at {self.connection.port}" if self.connection.port else ""
+        return f"board {self.number + 1}{where} ({board.name if board else 'stock firmware'})"
 
 
 @dataclass(slots=True)
@@ -142,15 +142,15 @@ class Fleet:
         job.stop()
 
     def _serve(self, member: Member, job: Job) -> None:
-        in_a_row = in_all = 0
+        in_a_row = in_all = finished = 0
         while job.more(member.number) and not self._stopping.is_set():
-            before = job.finished_by(member.number)
             try:
                 job.work(member.number, self._ready(member, job.model))
             except _TRANSIENT as error:
                 if self._stopping.is_set():
                     return
-                in_a_row = 1 if job.finished_by(member.number) > before else in_a_row + 1
+                before, finished = finished, job.finished_by(member.number)
+                in_a_row = 1 if finished > before else in_a_row + 1
                 in_all += 1
                 if in_a_row > TRIES or in_all > TRIES_IN_ALL or _ended(member):
                     raise

@@ -233,7 +233,7 @@ def _check_header(was: Header, now: Header) -> None:
     """The boards have to be of the session's kind, with its firmware and models."""
     if len(was.devices) != len(now.devices):
         raise UsageError(f"the session has {len(was.devices)} boards, not {len(now.devices)}: name each --port.")
-    for number, (old, new) in enumerate(zip(was.devices, now.devices, strict=True)):
+    for number, (old, new) in enumerate(zip(was.devices, now.devices, strict=True), start=1):
         for what, before, after in (
             ("kind", old.board, new.board),
             ("engine", old.engine, new.engine),
@@ -286,6 +286,6 @@ def _job(plan: Plan, work: Workload, fleet: Fleet, journal: Journal, progress: P
         return AccuracyJob(work.model, items, journal, boards, lambda done, total: progress(what, done, total))
 
     def tell(unit: int, done: int, total: int) -> None:
-        progress("windows" if boards == 1 else f"windows on board {unit}", done, total)
+        progress("windows" if boards == 1 else f"windows on board {unit + 1}", done, total)
 
     return PerformanceJob(work.model, items, journal, rules, plan.profile, tell)
