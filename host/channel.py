@@ -370,7 +370,8 @@ class Channel:
             return
         self._advance(job.last + 1)
         self._lose_results(job.last)
-        if part.offset not in job.parts:
+        room = part.output_bytes - sum(map(len, job.parts.values()))
+        if part.offset not in job.parts and (0 < len(part.data) <= room or part.output_bytes == 0):
             job.parts[part.offset] = part.data
             self._progress()
         job.output = _whole(job.parts, part.output_bytes)

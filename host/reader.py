@@ -7,7 +7,7 @@ from collections import deque
 from host.frames import Damaged, Frame, Splitter
 from host.link import Link
 
-MAX_FRAMES = 4096  # kept for nobody: more than a device can owe us
+MAX_FRAMES = 8192  # kept: more than one read of any link holds
 
 
 class Reader:

@@ -266,6 +266,25 @@ def test_a_result_of_another_input_is_never_taken():
     assert raws(device.stream(INPUTS[:6])) == right(INPUTS[:6])
 
 
+@pytest.mark.parametrize("size", [12, 1 << 24])
+def test_a_device_that_makes_up_parts_of_an_output_does_not_eat_memory(size):
+    """Parts that overlap, are empty, or belong to an output of another size: never more than the output in all."""
+    fake = TinyjouleDevice()
+    device, _ = fast(fake)
+    real = fake.framing._end
+
+    def end(frame):
+        crc = int.from_bytes(frame.payload[-4:], "little")
+        made_up = [frames.Result(crc, size, at, bytes(at % 2)) for at in range(1, 12)]
+        return b"".join(
+            frames.encode(Frame(Kind.RESULT, frame.number, frames.encode_result(part))) for part in made_up
+        ) + real(frame)
+
+    fake.framing._end = end
+    with pytest.raises(GarbledReply):
+        list(device.stream(INPUTS[:2]))
+
+
 def test_a_reset_in_the_middle():
     fake = TinyjouleDevice()
     device, cable = fast(fake)

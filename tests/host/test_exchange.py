@@ -6,6 +6,7 @@ import time
 import pytest
 from device_kit import DATA, answers, make
 
+from host import frames
 from host.device import _PERMANENT, Device, Transcript
 from host.errors import (
     DeviceError,
@@ -190,3 +191,16 @@ def test_transcript_is_on_disk_line_by_line(tmp_path):
         ("rx", "m-ready"),
     ]
     assert all(line["t"] >= 0 for line in lines)
+
+
+def test_frames_that_come_when_nobody_wants_any_are_dropped():
+    fake = TinyjouleDevice()
+    link = FakeLink(fake)
+    device = Device(link)
+    device.speed_up()
+    link.say(frames.encode(frames.Frame(frames.Kind.RESULT, 3, bytes(12))))
+    assert device.name() == "fake"
+    late = frames.encode(frames.Frame(frames.Kind.ACCEPTED, 3))
+    fake.do_name = lambda _arguments: late + b"m-name-dut-[late]\r\n" + late + b"m-ready\r\n"
+    assert device.name() == "late"
+    assert not device._reader.frames
