@@ -24,6 +24,7 @@ from host.wire.spec import spec
 
 # What a device may send at most: the longest honest line is m-results with the 640 outputs of ad01's model.
 MAX_LINE_BYTES = 8192
+MAX_ENTRY_BYTES = 1 << 20  # of the transcript: a line of either direction, and what JSON makes of it
 MAX_REPLY_LINES = 512
 MAX_REPLY_TIMEOUTS = 3  # for a whole reply, however slowly it drips: `infer` has two silences, warm-up and window
 MAX_STALE_LINES = 8192  # more than `db print` of the largest input
@@ -53,6 +54,8 @@ class Transcript:
         self._path = path
         self._unit: int | None = None
         with self._writing():
+            if append and path.exists():
+                _drop_cut_line(path)
             self._file = path.open("ab" if append else "wb", buffering=0)
         self._start = time.monotonic()
 
@@ -93,6 +96,15 @@ class Transcript:
             raise HostError(
                 f"cannot write {self._path}: {error}. Free some room, or choose another folder with --out."
             ) from error
+
+
+def _drop_cut_line(path: Path) -> None:
+    """A full disk may have left a piece of a line at the end."""
+    with path.open("r+b") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(size - MAX_ENTRY_BYTES, 0))
+        tail = file.read()
+        file.truncate(size - len(tail) + tail.rfind(b"\n") + 1)
 
 
 class Exchange:
@@ -178,7 +190,6 @@ class Exchange:
             left_s = deadline - time.monotonic()
             if left_s <= 0 or not self._reader.pull(left_s):
                 raise LinkTimeout("no line")
-            self._reader.frames.clear()
             self._read_s = time.monotonic()
         line = bytes(text[:end]).rstrip(b"\r")
         del text[: end + 1]

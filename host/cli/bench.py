@@ -146,6 +146,7 @@ def _check_asked(args: argparse.Namespace, plan: PlanRecord) -> None:
         "--inputs": (args.inputs, plan.inputs),
         "--link": (args.link, plan.link),
         "--engine": (args.engine if args.engine != "tflite_c" else None, plan.engine),
+        "--tflm-dir": (args.tflm_dir and str(args.tflm_dir.absolute()), plan.tflm_dir),
         "--out": (args.out and args.out.absolute(), args.resume.absolute().parent),
     }
     for option, (given, was) in asked.items():
