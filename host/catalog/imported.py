@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from host.catalog.files import sha256
 from host.catalog.folder import LABELS, Set, read_set
 from host.catalog.home import now, read_record, shown_path
 from host.catalog.spec import DatasetSpec, Sha256
@@ -18,10 +19,11 @@ RECORD = "imported.json"
 
 
 class Imported(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where an imported set came from, and what was in it."""
+    """Where an imported set came from, and what was in it. labels_sha256: of the label list, byte by byte."""
 
     source: str
     sha256: Sha256
+    labels_sha256: Sha256
     count: int
     imported: str
 
@@ -41,7 +43,7 @@ def import_set(home: Path, spec: DatasetSpec, source: Path) -> Set:
     """
     found = read_set(source, spec)
     folder = _folder(home, spec.task)
-    record = Imported(shown_path(source.resolve()), found.sha256, len(found.items), now())
+    record = Imported(shown_path(source.resolve()), found.sha256, sha256(found.labels), len(found.items), now())
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".import-") as name:
@@ -78,6 +80,8 @@ def find_imported(home: Path, spec: DatasetSpec) -> tuple[Imported, Set] | None:
             f"{folder} is not what was imported from {record.source}:\n  expected sha256 {record.sha256}\n"
             f"  found    sha256 {found.sha256}\n{_advice(spec.task)}"
         )
+    if sha256(found.labels) != record.labels_sha256:
+        raise HashMismatch(f"{folder / LABELS} is not the list that was imported. {_advice(spec.task)}")
     return record, found
 
 

@@ -39,6 +39,24 @@ def test_the_official_set_in_a_folder_is_the_official_set(project, folder):
     assert (found.sha256, found.target, found.metric, found.classes) == (OFFICIAL, 0.5, "top1", 2)
 
 
+SWAPPED = "".join(f"{name},2,{1 - index % 2}\n" for index, name in enumerate(INPUTS)).encode()
+
+
+@pytest.mark.parametrize("with_hash", [True, False], ids=["list known by hash", "list of the project"])
+@pytest.mark.parametrize(
+    ("labels", "official"),
+    [(LABELS, True), (LABELS.replace(b"\n", b"\r\n"), True), (SWAPPED, False)],
+    ids=["same", "other line ends", "other labels"],
+)
+def test_the_official_inputs_with_other_labels_are_not_the_official_set(tmp_path, folder, labels, official, with_hash):
+    write_model(tmp_path / "project")
+    named = {"file": "y_labels.csv"} | ({"sha256": sha(LABELS)} if with_hash else {})
+    write_dataset(tmp_path / "project", labels=named)
+    put(folder, {"y_labels.csv": labels})
+    data, _ = known(tmp_path).import_dataset(TASK, folder)
+    assert (data.sha256, data.official) == (OFFICIAL, official)
+
+
 def test_another_set_is_used_first_and_is_not_official(project, folder, tmp_path):
     data = put(tmp_path / "data", INPUTS)
     put(folder, {"in_0_0.bin": bytes([99] * 12)})
@@ -161,12 +179,14 @@ def test_the_label_list_may_be_no_link_either(project, folder, tmp_path):
         known(project).import_dataset(TASK, folder)
 
 
-@pytest.mark.parametrize("how", ["flip", "remove", "record", "no record"])
+@pytest.mark.parametrize("how", ["flip", "relabel", "remove", "record", "no record"])
 def test_a_damaged_import_is_said_and_never_used(project, folder, tmp_path, how):
     known(project).import_dataset(TASK, folder)
     kept = tmp_path / "home" / "datasets" / TASK
     if how == "flip":
         put(kept, {"in_3_1.bin": bytes([4] * 12)})
+    elif how == "relabel":
+        put(kept, {"y_labels.csv": SWAPPED})
     elif how == "remove":
         (kept / "in_3_1.bin").unlink()
     elif how == "record":
@@ -174,7 +194,8 @@ def test_a_damaged_import_is_said_and_never_used(project, folder, tmp_path, how)
     else:
         (kept / "imported.json").unlink()
     with pytest.raises(
-        HashMismatch if how == "flip" else SetupError, match=f"Import it again, or `host data forget {TASK}`"
+        HashMismatch if how in ("flip", "relabel") else SetupError,
+        match=f"Import it again, or `host data forget {TASK}`",
     ):
         known(project, data=(folder,)).dataset_for(TASK)
     known(project).forget_dataset(TASK)

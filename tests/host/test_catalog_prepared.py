@@ -284,6 +284,35 @@ def test_a_hash_that_the_catalogue_names_is_held_to(project, data):
     assert project.catalog(data).dataset_for(TASK).official
 
 
+@pytest.mark.parametrize(("pinned", "official"), [(sha(SEED), True), ("0" * 64, False)])
+def test_where_the_official_set_is_known_by_hash_a_recipe_makes_it_or_another(project, data, pinned, official):
+    path = project.write({"key": "seed", "file": "seed.dat", "sha256": sha(SEED)}, official=True)
+    labels = project.catalog(data).dataset_for(TASK)
+    assert labels.official  # nothing else says what the official one is
+    (folder,) = project.made()
+    known = {"name": "known", "source": "the files", "licence": "MIT", "count": 20, "sha256": pinned, "official": True}
+    known |= {"registry": "registry.txt", "labels": {"file": "y_labels.csv", "sha256": "0" * 64}}
+    if official:
+        known["labels"]["sha256"] = sha((folder / "y_labels.csv").read_bytes())
+    path.write_text(path.read_text() + "\n[[variant]]\n" + toml(known, "variant."))
+    assert project.catalog(data).dataset_for(TASK).official == official
+
+
+def test_an_imported_copy_of_what_was_made_is_official_with_its_own_labels_only(project, data, tmp_path):
+    project.write({"key": "seed", "file": "seed.dat", "sha256": sha(SEED)}, official=True)
+    known = project.catalog(data)
+    made = known.dataset_for(TASK)
+    listed = [f"{item.name},2,{item.label}\n" for item in made.items]
+    copy = put(tmp_path / "copy", {item.name: item.data for item in made.items})
+    put(copy, {"y_labels.csv": "".join(listed).encode()})
+    assert known.import_dataset(TASK, copy)[0].official
+    put(copy, {"y_labels.csv": "".join([*listed[1:], listed[0]]).encode()})
+    assert not known.import_dataset(TASK, copy)[0].official
+    put(copy, {"y_labels.csv": "".join([f"{made.items[0].name},2,{1 - made.items[0].label}\n", *listed[1:]]).encode()})
+    other, _ = known.import_dataset(TASK, copy)
+    assert (other.sha256, other.official) == (made.sha256, False)
+
+
 def test_a_cache_that_cannot_be_written_is_named(project, data, tmp_path):
     (tmp_path / "cache").write_text("a file where the folder should be")
     with pytest.raises(SetupError, match=r"cannot be written.*XDG_CACHE_HOME"):
