@@ -20,7 +20,7 @@ import msgspec
 from host import build
 from host.catalog import Progress
 from host.device import Transcript
-from host.errors import DeviceError, DeviceRefused, SetupError, UsageError
+from host.errors import DeviceError, DeviceRefused, LinkError, SetupError
 from host.report.progress import Reporter
 from host.results import record, schema
 from host.results.journal import DoneRow, DroppedRow, Header, Journal, PlanRecord, ResumedRow, TaskRecord
@@ -82,18 +82,20 @@ def resume_session(
         check(journal.header.plan)
         plan = from_record(journal.header.plan, ports)
         works = find_workloads(plan, reporter)
-        _check_works(journal.header, works)
+        _check_works(plan, journal.header, works)
         if journal.done:
             reporter.note(f"{folder}: this session is finished; nothing is left to do.")
             return Outcome(folder, compute(journal, works))
         with (
             _naming(folder),
             Transcript(folder / record.LOG_FILE, append=True) as transcript,
-            _opened(plan, places(plan), works, transcript, reporter) as fleet,
+            _opened(plan, places(plan), works, transcript, reporter, partly=True) as fleet,
         ):
-            header, _ = _begin(plan, fleet, works, reporter)
-            _check_header(journal.header, header)
+            _check_boards(journal.header, fleet, works)
             journal.append(ResumedRow(at=datetime.now(UTC).isoformat(timespec="seconds")), sync=True)
+            for member in fleet.members:
+                if member.dropped is not None:
+                    journal.append(DroppedRow(unit=member.number, reason=member.dropped))
             return _go_on(plan, works, fleet, journal, folder, reporter)
 
 
@@ -111,9 +113,16 @@ def _naming(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _opened(
-    plan: Plan, pairs: Sequence[Place], works: Sequence[Workload], transcript: Transcript, reporter: Reporter
+    plan: Plan,
+    pairs: Sequence[Place],
+    works: Sequence[Workload],
+    transcript: Transcript,
+    reporter: Reporter,
+    *,
+    partly: bool = False,
 ) -> Iterator[Fleet]:
-    """The boards of the plan, each answering. Raises what the first one fails of: nothing was begun yet."""
+    """The boards of the plan, each answering. Raises what the first one fails of, or with `partly` the last one, if
+    none answers: the others go on without those that do not."""
     variant = image_variant(plan, works)
     images: dict[str, build.Image] = {}
     with ExitStack() as stack:
@@ -133,7 +142,14 @@ def _opened(
                     link=plan.link,
                 )
             )
-            members.append(Member(number, connection, connection.open()))
+            members.append(member := Member(number, connection))
+            try:
+                member.target = connection.open()
+            except LinkError as error:
+                if not partly or (number == len(pairs) - 1 and all(other.dropped for other in members[:-1])):
+                    raise
+                member.dropped = str(error)
+                reporter.note(f"{member.name} is left out: {error}")
         yield Fleet(members, reporter, transcript, on_drop=lambda _: None)
 
 
@@ -216,7 +232,7 @@ def _keep_images(fleet: Fleet, folder: Path) -> None:
             record.copy_file(file, folder, f"{prefix}{file.name}")
 
 
-def _check_works(header: Header, works: Sequence[Workload]) -> None:
+def _check_works(plan: Plan, header: Header, works: Sequence[Workload]) -> None:
     """Models and inputs have to be the ones of the session, before anything is built or opened."""
     now = {work.model.task: work for work in works}
     for task in header.tasks:
@@ -224,31 +240,32 @@ def _check_works(header: Header, works: Sequence[Workload]) -> None:
         for what, was, is_ in (
             ("model", task.models[0].sha256 or work.model.sha256, work.model.sha256),
             ("data set", task.dataset.sha256, work.dataset.sha256),
+            ("number of inputs", task.dataset.n, len(work.items(plan, RULES[header.plan.rules]))),
         ):
             if was != is_:
                 _refuse(f"the {what} of {task.task}", was, is_, "restore it")
 
 
-def _check_header(was: Header, now: Header) -> None:
-    """The boards have to be of the session's kind, with its firmware and models."""
-    if len(was.devices) != len(now.devices):
-        raise UsageError(f"the session has {len(was.devices)} boards, not {len(now.devices)}: name each --port.")
-    for number, (old, new) in enumerate(zip(was.devices, now.devices, strict=True), start=1):
-        for what, before, after in (
+def _check_boards(header: Header, fleet: Fleet, works: Sequence[Workload]) -> None:
+    """The boards that answer have to be the session's, with its firmware and models."""
+    for member in fleet.alive:
+        target = member.target
+        assert target is not None  # noqa: S101  (they were opened a moment ago)
+        old, new = header.devices[member.number], identity(target)
+        for what, was, now in (
             ("kind", old.board, new.board),
             ("engine", old.engine, new.engine),
             ("firmware build", old.build_id, new.build_id),
             ("name", old.name, new.name),
+            ("provenance", header.base.provenance, target.provenance),
         ):
-            if before != after:
-                _refuse(f"the {what} of board {number}", before, after, "take or flash the one it was")
-    if was.base.provenance != now.base.provenance:
-        _refuse("what the numbers are worth", was.base.provenance, now.base.provenance, "take the boards it was")
-    for task, again in zip(was.tasks, now.tasks, strict=True):
-        if [model.sha256 for model in task.models] != [model.sha256 for model in again.models]:
-            _refuse(f"the model of {task.task}", task.models[0].sha256, again.models[0].sha256, "flash the one it was")
-        if task.dataset != again.dataset:
-            _refuse(f"the data set of {task.task}", task.dataset, again.dataset, "restore it")
+            if was != now:
+                _refuse(f"the {what} of board {member.number + 1}", was, now, "take or flash the one it was")
+        for task, work in zip(header.tasks, works, strict=True):
+            model = select(target, work.model)
+            member.selected = work.model.sha256
+            if model.sha256 != (was_sha := task.models[member.number].sha256):
+                _refuse(f"the {task.task} model of board {member.number + 1}", was_sha, model.sha256, "flash it again")
 
 
 def _refuse(what: str, was: object, now: object, advice: str) -> NoReturn:

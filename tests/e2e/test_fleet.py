@@ -85,6 +85,27 @@ def test_when_all_boards_are_dead_the_journal_goes_on_later(data_dir: Path, tmp_
     assert [unit.dropped for unit in result.units] == [None, None]  # they are back
 
 
+def test_a_session_goes_on_without_a_board_that_is_no_more(
+    firmware_image: Callable[[str], Image], data_dir: Path, tmp_path: Path
+) -> None:
+    image = firmware_image("native")
+    with start(image, timed=False) as one:
+        with start(image, timed=False) as two:
+            words = ["kws01", "--mode", "accuracy", "--port", one.url, "--port", two.url, "--inputs", 150]
+            with running(*words, "--out", tmp_path) as process:
+                wait_for_rows(process, tmp_path, 10)
+                process.kill()
+                process.wait()
+        folder = only_folder(tmp_path)
+        answer = bench("--resume", folder)
+        assert answer.returncode == 0, answer.stderr
+        assert "board 2" in answer.stderr
+        assert "is left out" in answer.stderr
+    units = record.read_result(folder).units
+    assert sum(unit.inputs for unit in units) == 150
+    assert [unit.dropped is None for unit in units] == [True, False]
+
+
 def test_a_performance_run_without_one_of_its_boards_is_not_finished(data_dir: Path, tmp_path: Path) -> None:
     with running("kws01", "--emulators", 2, "--out", tmp_path) as process:
         wait_for_rows(process, tmp_path, 1)

@@ -181,7 +181,7 @@ def test_what_is_not_as_it_was_is_refused(begun: Path) -> None:
     refused: list[tuple[Callable[[journal.Header], journal.Header], str]] = [
         (in_task("model", sha256="1" * 64), "the model of kws01"),
         (in_task("dataset", sha256="2" * 64), "the data set of kws01"),
-        (in_task("dataset", n=INPUTS - 1), "the data set of kws01"),
+        (in_task("dataset", n=INPUTS - 1), "the number of inputs of kws01"),
         (in_device(build_id="0" * 16), "the firmware build of board 1"),
         (in_device(engine="tflite_c 9.9"), "the engine of board 1"),
         (in_device(board="mps2_an386"), "the kind of board 1"),
