@@ -77,10 +77,14 @@ def add_model(home: Path, spec: ModelSpec, file: Path, name: str, target: float 
             f"`host models remove {spec.task} {name}`."
         )
     if target is not None and not 0 < target <= 1:
-        raise UsageError(f"--target {target:g} is no fraction: say 0.9 for 90 %.")
-    data = read_file(file.resolve(), MAX_FILE_BYTES)
+        raise UsageError(f"a target of {target:g} is no fraction: say 0.9 for 90 %.")
+    try:
+        path = file.resolve()  # a link to a model is as good as the model
+        data = read_file(path, MAX_FILE_BYTES)
+    except (SetupError, OSError, RuntimeError) as error:  # RuntimeError: links that go round in a circle
+        raise SetupError(f"{str(error).rstrip('.')}. Name a .tflite file.") from error
     require_fit(data, str(file), spec)
-    source = f"added from {shown_path(file.resolve())}"[:256]
+    source = f"added from {shown_path(path)}"[:256]
     values = {"source": source, "sha256": sha256(data), "added": now()}
     lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in values.items()]
     if target is not None:

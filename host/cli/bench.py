@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from host.cli._arguments import fraction, positive
 from host.cli._engine import add_engine_arguments, engine_variant
 
 if TYPE_CHECKING:
@@ -15,25 +16,6 @@ if TYPE_CHECKING:
     from host.runner.session import Outcome
 
 SUMMARY = "measure latency or accuracy of the models on a board, real or emulated"
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number, at least 1, not {text!r}")
-    return int(text)
-
-
-def _fraction(text: str) -> float:
-    """0.9, 90% and 90 are the same; 1 is all."""
-    try:
-        value = float(text.removesuffix("%"))
-    except ValueError:
-        value = -1.0
-    if text.endswith("%") or value > 1:
-        value /= 100
-    if not 0 < value <= 1:
-        raise argparse.ArgumentTypeError(f"must be a fraction or percents, e.g. 0.9 or 90%, not {text!r}")
-    return value
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,9 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("quick", "mlperf"),
         help="windows of 0.2 s, or the MLPerf Tiny run rules; default: quick on emulated boards, mlperf on real ones",
     )
-    parser.add_argument(
-        "--target", type=_fraction, metavar="X", help="hold the accuracy against this, e.g. 0.9 or 90%%"
-    )
+    parser.add_argument("--target", type=fraction, metavar="X", help="hold the accuracy against this, e.g. 0.9 or 90%%")
     parser.add_argument("--model", metavar="NAME", help="an added model (`host models add`) instead of the catalogue's")
     parser.add_argument(
         "--profile", action="store_true", help="also tell what each operator of the model costs (performance mode)"
@@ -68,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--flash", action="store_true", help="with --micro: load the operators into the board at --port"
     )
-    parser.add_argument("--inputs", type=_positive, metavar="N", help="use only the first N inputs")
+    parser.add_argument("--inputs", type=positive, metavar="N", help="use only the first N inputs")
     parser.add_argument("--out", type=Path, metavar="DIR", help="parent of the result folder; default: results")
     parser.add_argument(
         "--resume",
@@ -94,7 +74,7 @@ def _add_boards(parser: argparse.ArgumentParser) -> None:
         metavar="URL",
         help="any pyserial URL: /dev/ttyACM0, socket://HOST:PORT, rfc2217://...; again for every further board",
     )
-    parser.add_argument("--emulators", type=_positive, metavar="N", help="emulate the board N times, side by side")
+    parser.add_argument("--emulators", type=positive, metavar="N", help="emulate the board N times, side by side")
     parser.add_argument(
         "--link",
         choices=("auto", "stock"),

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from host.cli._arguments import fraction
+
 if TYPE_CHECKING:
     from host.catalog import Catalog, ModelFile
 
@@ -22,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     action.add_argument("--task", required=True, metavar="T")
     action.add_argument("--name", help="what it is called from now on; by default as the file")
     action.add_argument(
-        "--target", type=float, metavar="X", help="its quality target, a fraction; by default the task's"
+        "--target", type=fraction, metavar="X", help="its quality target, e.g. 0.9 or 90%%; by default as the task says"
     )
     action = actions.add_parser("remove", help="take away a model that was added")
     action.add_argument("task", metavar="TASK")
@@ -60,10 +62,10 @@ def _row(catalog: Catalog, model: ModelFile) -> tuple[str, ...]:
 def _added(catalog: Catalog, task: str, file: Path, name: str | None, target: float | None) -> str:
     model = catalog.add_model(task, file, name=name, target=target)
     judged = f", target {model.quality_target:g}" if model.quality_target is not None else ""
-    return (
-        f"{task}: {model.name} ({model.path.stat().st_size:,} bytes, sha256 {model.sha256[:12]}{judged}) was added. "
-        f"`host bench {task} --model {model.name}` measures it."
-    )
+    said = f"{task}: {model.name} ({model.path.stat().st_size:,} bytes, sha256 {model.sha256[:12]}{judged}) was added."
+    if task not in catalog.tasks_with_inputs():
+        return f"{said} There are no inputs of {task} yet that it could be measured on."
+    return f"{said} `host bench {task} --model {model.name}` measures it."
 
 
 def _removed(catalog: Catalog, task: str, name: str) -> str:

@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from host.cli._arguments import positive
 from host.cli._engine import add_engine_arguments, engine_variant
 
 SUMMARY = "hold a board's outputs against tflite-micro's, bit for bit, for any .tflite model"
@@ -15,13 +16,6 @@ def _natural(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"must be a whole number, not {text!r}")
     return int(text)
-
-
-def _positive(text: str) -> int:
-    number = _natural(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return number
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,9 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR|random",
         help="a folder of .bin files, one input each; default: random",
     )
-    parser.add_argument(
-        "--count", type=_positive, metavar="N", help="so many inputs; default: 5 random ones, all files"
-    )
+    parser.add_argument("--count", type=positive, metavar="N", help="so many inputs; default: 5 random ones, all files")
     parser.add_argument("--seed", type=_natural, default=0, metavar="S", help="of the random inputs; default: 0")
     parser.add_argument("--json", action="store_true", help="print the record as JSON instead of the table")
 

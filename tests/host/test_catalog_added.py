@@ -135,6 +135,15 @@ def test_a_file_that_is_none_is_refused(project, tmp_path):
         known(project).add_model(TASK, tmp_path / "huge.tflite")
 
 
+def test_a_link_to_a_model_is_as_good_as_the_model_and_one_to_itself_is_none(project, file, tmp_path):
+    link, loop = tmp_path / "link.tflite", tmp_path / "loop.tflite"
+    link.symlink_to(file)
+    loop.symlink_to(loop)
+    assert known(project).add_model(TASK, link).sha256 == sha(RIGHT)
+    with pytest.raises(SetupError, match=r"loop\.tflite.*Name a \.tflite file"):
+        known(project).add_model(TASK, loop)
+
+
 def test_floats_on_the_wire_want_int8_or_float32(project):
     write_model(project / "project", wire_input="float32", input_bytes=48)
     floats = put(project / "mine", {"f.tflite": build(computed_reshape((1, 12), 2))}) / "f.tflite"

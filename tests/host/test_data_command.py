@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from catalog_kit import INPUTS, LABELS, TASK, Answer, MoodyServer, put, sha, toml, write_dataset, write_model
 
+from host.cli import build_parser
 from host.modelgen import build, fully_connected
 from host.paths import PROJECT_DIR
 
@@ -126,6 +127,29 @@ def test_own_models_are_listed_and_removed(person):
     assert code == 1
     assert "no TFL3 identifier" in said
     assert person.types("models", "add", file, "--task", "nope")[0] == 2
+
+
+def test_a_model_of_a_task_without_inputs_is_not_said_to_be_measurable(person):
+    file = put(person.tmp / "mine", {"own.tflite": MODEL}) / "own.tflite"
+    (person.root / "datasets" / TASK / "dataset.toml").unlink()
+    code, said = person.types("models", "add", file, "--task", TASK)
+    assert code == 0
+    assert "no inputs of toy01 yet" in said
+    assert "host bench" not in said
+
+
+@pytest.mark.parametrize(("typed", "means"), [("0.9", 0.9), ("90%", 0.9), ("90", 0.9), ("1", 1.0), ("100%", 1.0)])
+def test_a_target_may_be_typed_as_a_fraction_or_in_percent(typed, means):
+    for words in (("models", "add", "x", "--task", TASK), ("bench",)):
+        assert build_parser().parse_args([*words, "--target", typed]).target == means
+
+
+@pytest.mark.parametrize("typed", ["0", "-1", "101", "101%", "nan", "inf", "0.9.", "%", ""])
+def test_what_is_no_fraction_is_no_target(capsys, typed):
+    for words in (("models", "add", "x", "--task", TASK), ("bench",)):
+        with pytest.raises(SystemExit, match="2"):
+            build_parser().parse_args([*words, f"--target={typed}"])
+        assert "must be a fraction or percents" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
