@@ -1,4 +1,4 @@
-"""The README's table of counts is what was counted last, beside the baseline's figures."""
+"""The figures in the README are what was counted or modelled last, beside the baseline's."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import tomllib
 import pytest
 
 from host.paths import PROJECT_DIR
+from host.runner.link_bench import run_link_bench
 
 COUNTS = json.loads((PROJECT_DIR / "tests" / "e2e" / "engine_counts.json").read_text())["counts"]
 BASELINE = tomllib.loads((PROJECT_DIR / "host" / "report" / "engine_baseline.toml").read_text())
@@ -62,3 +63,12 @@ def test_set_up_and_arena() -> None:
     set_up = [f"{models[task]['setup_instructions']:,}" for task in TASKS[:4]]
     assert table["arena bytes, Cortex-M4F: TFLM"] == arena
     assert table["set-up, Cortex-M4F: TFLM"] == [*set_up, "not measured"]
+
+
+def test_the_figures_of_the_link_are_those_of_host_link_bench() -> None:
+    text = " ".join((PROJECT_DIR / "README.md").read_text().split())
+    one_input = {(slow.baud, slow.task): (slow, fast) for slow, fast in run_link_bench().pairs() if slow.inputs == 1}
+    for baud in (921_600, 115_200):
+        slow, fast = one_input[baud, "vww01"]
+        assert f"{fast.seconds:.3f} s instead of {slow.seconds:.3f} s at {baud}" in text
+        assert f"{fast.wire_per_payload:.3f} bytes on the wire per byte" in text
