@@ -117,13 +117,15 @@ class Latency(_Record, frozen=True):
 class ClockCheck(_Record, frozen=True):
     """The device's clock against the host's over the `windows` long enough to tell.
 
-    ratio: median of device time over host time. drift: |ratio - 1|; above `limit` it is reported.
+    ratio: median of device time over host time. drift: |ratio - 1|; above `limit` it is reported. worst: the same of
+    the window that is furthest off; null in older records.
     """
 
     ratio: NonNegative
     drift: NonNegative
     limit: Fraction
     windows: Positive
+    worst: NonNegative | None = None
 
 
 class Accuracy(_Record, frozen=True):

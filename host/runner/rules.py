@@ -46,8 +46,11 @@ class Target:
 
 
 def judged_model(model: ModelFile, on_board: ModelInfo) -> ModelFile:
-    """The model that the rules judge a run by: the catalogue's, or on stock firmware whatever was flashed."""
-    if on_board.sha256 is not None:
+    """The model that the rules judge a run by: the catalogue's, or on stock firmware whatever was flashed.
+
+    Who names an added model (--model) says that it is the one that was flashed: it never is official.
+    """
+    if on_board.sha256 is not None or model.added:
         return model
     return replace(model, name=on_board.name, source=on_board.source, official=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,9 @@ def test_a_stock_firmware_is_taken_at_its_word() -> None:
     stock = judged_model(model(official=False), info(None))
     assert (stock.official, stock.name, stock.source) == (True, "kws01 as flashed", "stock firmware")
     assert judged_model(model(official=False), info("0" * 64)) == model(official=False)
+    own = replace(model(official=False), added=True)  # whoever names it says that this is what was flashed
+    assert judged_model(own, info(None)) == own
+    assert quality_target(dataset(), judged_model(own, info(None)), 10) is None
 
 
 # ---- targets ----

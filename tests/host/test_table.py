@@ -128,6 +128,14 @@ def test_a_drift_is_told_above_its_limit_only(ratio: float, says: str | None) ->
     assert "INVALID" not in text
 
 
+@pytest.mark.parametrize(("worst", "told"), [(0.0071, True), (0.0049, False), (None, False)])
+def test_a_single_window_whose_clocks_disagree_is_told_too(worst: float | None, told: bool) -> None:
+    clock = schema.ClockCheck(ratio=1.001, drift=0.001, limit=0.005, windows=5, worst=worst)
+    text = rendered(with_run(clock=clock))
+    assert ("one window or more of 5 where CLOCKS DISAGREE, by 0.71%" in text) == told
+    assert ("CLOCKS DISAGREE" in text) == told
+
+
 def test_a_quick_look_is_marked_and_a_benchmark_run_is_not() -> None:
     quick = rendered(with_run(rules="quick"))
     assert "quick look," in quick
