@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from host.catalog.files import sha256
 from host.catalog.spec import Metric, ModelResult, WireInput
 
 
@@ -69,3 +70,8 @@ class Dataset:
     official: bool = False
     window_bytes: int = 0
     stride_bytes: int = 0
+
+    @property
+    def labels_sha256(self) -> str:
+        """Of `name,label` of every item, a line each, in order: `sha256` says nothing of the labels."""
+        return sha256("".join(f"{item.name},{item.label}\n" for item in self.items).encode())

@@ -69,6 +69,8 @@ def _fetched(catalog: Catalog, task: str, variant: str | None) -> str:
     said = f"{task}: {_told(made)} is on this machine."
     if used.sha256 != made.sha256:
         said += f"\nIn use is another one all the same, which comes first: {_told(used)}."
+        if used.name == "imported":
+            said += f" `host data forget {task}` takes it away."
     return said
 
 

@@ -69,12 +69,16 @@ class ModelInfo(_Record, frozen=True):
 
 
 class DatasetInfo(_Record, frozen=True):
-    """The inputs: `sha256` over all of the set's wire bytes in order, `n` how many were used."""
+    """The inputs: `sha256` over all of the set's wire bytes in order, `n` how many were used.
+
+    labels_sha256: over `name,label` of all of them, a line each; null in older records.
+    """
 
     name: str
     source: str
     sha256: Sha256
     n: Positive
+    labels_sha256: Sha256 | None = None
 
 
 class Window(_Record, frozen=True):

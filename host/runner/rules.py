@@ -124,7 +124,8 @@ def accuracy_reasons(rules: Rules, dataset: Dataset, accuracy: Accuracy, model: 
 def _model_reasons(rules: Rules, model: ModelFile) -> tuple[str, ...]:
     if rules.name != "mlperf" or model.official:
         return ()
+    way = "leave out --model" if model.added else "`host models` tells where to get it"
     return (
-        f"the model {model.name} ({model.source}) is not the official one that the mlperf rules ask for: "
-        "`host models` tells where to get it; or use --rules quick",
+        f"the model {model.name} ({model.source}) is not the official one that the mlperf rules ask for: {way}; or use "
+        "--rules quick",
     )

@@ -55,6 +55,8 @@ def test_the_official_inputs_with_other_labels_are_not_the_official_set(tmp_path
     put(folder, {"y_labels.csv": labels})
     data, _ = known(tmp_path).import_dataset(TASK, folder)
     assert (data.sha256, data.official) == (OFFICIAL, official)
+    swapped = known(tmp_path).import_dataset(TASK, put(folder, {"y_labels.csv": SWAPPED}))[0]
+    assert (swapped.labels_sha256 == data.labels_sha256) == (not official)
 
 
 def test_another_set_is_used_first_and_is_not_official(project, folder, tmp_path):

@@ -105,6 +105,11 @@ def test_fetch_goes_on_after_a_broken_download_and_makes_the_set(person):
     assert "100 bytes of 240 bytes kept" in said
     assert server.asked == [None, "bytes=100-"]
     assert "the toy archive" in person.row("data")
+    folder = put(person.tmp / "brought", {"a.bin": bytes(12), "y_labels.csv": b"a.bin,2,1\n"})
+    person.types("data", "import", TASK, folder)
+    said = person.types("data", "fetch", TASK)[1]
+    assert "In use is another one all the same" in said
+    assert f"`host data forget {TASK}` takes it away" in said
     assert person.types("data", "fetch", TASK, "--variant", "nope")[0] == 2
 
 

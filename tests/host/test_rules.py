@@ -77,7 +77,9 @@ def test_another_model_than_the_official_one_is_for_quick_only() -> None:
     made = windows(*[(10, 10_000_000)] * 5)
     (told,) = performance_reasons(MLPERF, made, model(official=False))
     assert "kws.tflite (from here) is not the official one" in told
-    assert "--rules quick" in told
+    assert "`host models` tells where to get it; or use --rules quick" in told
+    (told,) = performance_reasons(MLPERF, made, replace(model(official=False), added=True))
+    assert "leave out --model; or use --rules quick" in told
     assert performance_reasons(QUICK, made, model(official=False)) == ()
 
 
