@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -180,6 +181,14 @@ class Sources:
             note=self.note,
         )
         if not expected.known:
+            if target.suffix == ".zip" and not zipfile.is_zipfile(target):
+                # A page to log in, or half a file: recorded, it would be held to for ever.
+                with self._downloads.writing():
+                    target.unlink()
+                raise HashMismatch(
+                    f"{url} brought something that is no zip archive, and was not kept. Is there a page to log in "
+                    "between this machine and the host? Open the address in a browser, then run the command again."
+                )
             records = FirstFetches(self.home)
             records.add(url, digest, target.stat().st_size)
             self.note(

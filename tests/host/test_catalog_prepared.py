@@ -18,6 +18,7 @@ from catalog_kit import (
     sha,
     toml,
     write_model,
+    zipped,
 )
 
 from host.catalog.spec import load_dataset
@@ -181,7 +182,7 @@ def test_a_missing_file_is_unavailable_and_a_wrong_one_is_an_error(project, data
 def test_a_file_that_publishes_no_hash_is_held_to_what_came_first(project, tmp_path):
     url = "/files/seed%20of%20all.zip"
     with Server({url: SEED}) as server:
-        project.write({"key": "seed", "url": server.url + url, "file": "seed.zip"})
+        project.write({"key": "seed", "url": server.url + url, "file": "seed.raw"})
         assert project.catalog().dataset_for(TASK).sha256 == sha(SEED)
         record = json.loads((tmp_path / "home" / "first-fetch.json").read_text())
         assert record[server.url + url]["sha256"] == sha(SEED)
@@ -196,11 +197,27 @@ def test_a_file_that_publishes_no_hash_is_held_to_what_came_first(project, tmp_p
         project.recipe(extra="2")
         with pytest.raises(HashMismatch, match=sha(SEED)):
             project.catalog().dataset_for(TASK)
-        other = put(tmp_path / "data", {"seed.zip": SEED[::-1]})
+        other = put(tmp_path / "data", {"seed.raw": SEED[::-1]})
         with pytest.raises(HashMismatch, match="TINYJOULE_DATA"):
             project.catalog(other).dataset_for(TASK)
-        put(other, {"seed.zip": SEED})
+        put(other, {"seed.raw": SEED})
         assert project.catalog(other).dataset_for(TASK).sha256 == sha(SEED)
+
+
+def test_a_page_in_place_of_an_archive_is_not_trusted_as_the_first_fetch(project, tmp_path):
+    archive = zipped({"x": SEED})
+    page = b"<html>please log in</html>"
+    with Server({"/a.zip": page}) as server:
+        project.write({"key": "seed", "url": f"{server.url}/a.zip"})
+        for wrong in (page, archive[:-10]):
+            server.files["/a.zip"] = wrong
+            with pytest.raises(HashMismatch, match=r"no zip archive, and was not kept.*log in"):
+                project.catalog().dataset_for(TASK)
+            assert not (tmp_path / "home" / "first-fetch.json").exists()
+        server.files["/a.zip"] = archive
+        with pytest.raises(SetupError, match="made a wrong set"):  # this recipe reads no archives: it was given it
+            project.catalog().dataset_for(TASK)
+    assert sha(archive) in (tmp_path / "home" / "first-fetch.json").read_text()
 
 
 def test_a_damaged_record_of_first_fetches_is_said(project, tmp_path):
