@@ -67,7 +67,7 @@ def _fetched(catalog: Catalog, task: str, variant: str | None) -> str:
     made = catalog.fetch_dataset(task, variant=variant)
     used = catalog.dataset_for(task, fetch=False)
     said = f"{task}: {_told(made)} is on this machine."
-    if used.sha256 != made.sha256:
+    if used.items != made.items:  # labels count as well
         said += f"\nIn use is another one all the same, which comes first: {_told(used)}."
         if used.name == "imported":
             said += f" `host data forget {task}` takes it away."
@@ -79,6 +79,8 @@ def _imported(catalog: Catalog, task: str, folder: Path) -> str:
     said = [f"{task}: {_told(data)} is in use from now on; `host data forget {task}` takes it away."]
     if data.official:
         said.append("It is the official set, byte by byte: results are judged against the target.")
+    else:
+        said.append("It is not known to be the official set, inputs and labels: no result on it is judged as such.")
     if others:
         more = f" and {len(others) - 5} more" if len(others) > 5 else ""
         shown = ", ".join(name if name.isprintable() else repr(name) for name in others[:5])

@@ -72,8 +72,13 @@ def test_import_is_shown_and_forgotten(person):
     row = person.row("data")
     assert f"imported from {folder}" in row
     assert "top1 >= 0.5" in row
+    swapped = "".join(f"{name},2,{1 - index % 2}\n" for index, name in enumerate(INPUTS)).encode()
+    assert "not known to be" in person.types("data", "import", TASK, put(folder, {"y_labels.csv": swapped}))[1]
+    assert "top1 >= 0.5 on the official set; not judged on this one" in person.row("data")
     put(folder, {"in_0_0.bin": bytes([7] * 12)})
-    assert "official" not in person.types("data", "import", TASK, folder)[1]
+    said = person.types("data", "import", TASK, folder)[1]
+    assert "not known to be the official set" in said
+    assert "byte by byte" not in said
     assert f"{TASK}. `host data fetch TASK` gets those" in person.types("data")[1]
     assert person.types("data", "forget", TASK)[0] == 0
     assert "not here" in person.row("data")
@@ -105,7 +110,8 @@ def test_fetch_goes_on_after_a_broken_download_and_makes_the_set(person):
     assert "100 bytes of 240 bytes kept" in said
     assert server.asked == [None, "bytes=100-"]
     assert "the toy archive" in person.row("data")
-    folder = put(person.tmp / "brought", {"a.bin": bytes(12), "y_labels.csv": b"a.bin,2,1\n"})
+    folder = put(person.tmp / "brought", {f"{at}.bin": ARCHIVE[12 * at : 12 * at + 12] for at in range(20)})
+    put(folder, {"y_labels.csv": "".join(f"{at}.bin,2,1\n" for at in range(20)).encode()})  # other labels
     person.types("data", "import", TASK, folder)
     said = person.types("data", "fetch", TASK)[1]
     assert "In use is another one all the same" in said
