@@ -84,7 +84,8 @@ def features(samples: NDArray[np.integer[Any]] | NDArray[np.floating[Any]], wher
     return frames.astype("<f4").tobytes()
 
 
-def _samples(data: bytes, where: str) -> NDArray[np.int16]:
+def recorded(data: bytes, where: str) -> NDArray[np.int16]:
+    """Samples of a recording of the set, a WAV file: 16 bits, one channel, 16 kHz. Raises SetupError."""
     try:
         with wave.open(io.BytesIO(data)) as file:
             kind = (file.getframerate(), file.getsampwidth(), file.getnchannels())
@@ -112,7 +113,7 @@ def _official(inputs: Mapping[str, Path], out: Path, progress: Progress) -> None
     progress(what, 0, total)
     for name, data in zip_files(inputs["archive"], wanted, max_bytes=MAX_WAV_BYTES):
         where = f"{name.removesuffix(SUFFIX)}.wav in {inputs['archive'].name}"
-        (out / name).write_bytes(features(_samples(data, where), where))
+        (out / name).write_bytes(features(recorded(data, where), where))
         missing.discard(name)
         progress(what, total - len(missing), total)
     if missing:

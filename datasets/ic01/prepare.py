@@ -37,7 +37,7 @@ def _empty_array(kind: object, shape: object, code: object) -> NDArray[Any]:
     return np.ndarray((0,), dtype=np.int8)
 
 
-class _Unpickler(pickle.Unpickler):
+class BatchUnpickler(pickle.Unpickler):
     """Builds lists, dicts, bytes, numbers and numpy arrays; nothing else can be named, so nothing can be run."""
 
     def find_class(self, module: str, name: str) -> Any:
@@ -60,7 +60,7 @@ def test_images(archive: Path) -> dict[str, tuple[int, bytes]]:
     if data is None:
         raise SetupError(f"{archive.name} holds no {BATCH}: it is not cifar-10-python.tar.gz. Fetch it again.")
     try:
-        batch = _Unpickler(io.BytesIO(data), encoding="bytes").load()
+        batch = BatchUnpickler(io.BytesIO(data), encoding="bytes").load()
         pixels, labels, names = batch[b"data"], batch[b"labels"], batch[b"filenames"]
         whole = pixels.shape == (IMAGES, CHANNELS * SIDE * SIDE) and pixels.dtype == np.uint8
         if not whole or not len(labels) == len(names) == IMAGES:

@@ -73,7 +73,7 @@ def official(folder: Path, seed: int, progress: Progress) -> Sets:
     for number, (name, data) in enumerate(RAW.files(folder, _member, max_bytes=MAX_BYTES)):
         progress("turning ToyCar recordings into spectrograms", number, 0)
         part, _, file = name.partition("/")
-        features = prepare.features(prepare._samples(data, name), name)
+        features = prepare.features(prepare.recorded(data, name), name)
         found[part].append((features, int(file.startswith("anomaly"))))
     if not found["train"] or not found["test"]:
         raise SetupError(f"{folder}: no recordings in ToyCar/train or ToyCar/test. {RAW.hint()}")

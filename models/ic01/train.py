@@ -77,7 +77,7 @@ def _batch(path: str) -> str | None:
 
 def _images(data: bytes, where: str) -> Samples:
     try:
-        batch = prepare._Unpickler(io.BytesIO(data), encoding="bytes").load()
+        batch = prepare.BatchUnpickler(io.BytesIO(data), encoding="bytes").load()
         pixels = np.asarray(batch[b"data"], dtype=np.uint8).reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
         labels = np.asarray(batch[b"labels"], dtype=np.int64)
         if len(labels) != len(pixels) or not len(labels) or labels.min() < 0 or labels.max() >= CLASSES:
