@@ -63,6 +63,13 @@ def test_the_target_is_the_tasks_unless_one_is_given(project, file):
             known(project).add_model(TASK, file, name="x", target=target)
 
 
+def test_a_model_that_fits_its_task_no_more_is_said(project, file):
+    known(project).add_model(TASK, file)
+    write_model(project / "project", outputs=3)
+    with pytest.raises(SetupError, match=r"own_model\.tflite: its output is .*2 x int8.*has 3 outputs"):
+        known(project).model_for(TASK, name="own_model")
+
+
 def test_a_removed_model_is_gone(project, file):
     known(project).add_model(TASK, file)
     known(project).remove_model(TASK, "own_model")

@@ -163,6 +163,20 @@ def test_a_clock_that_runs_slow_is_an_error_on_silicon_only(timing: Timing, monk
         timed_once(timing, ClockDevice(100_000), 10)
 
 
+@pytest.mark.parametrize(("window_us", "fits"), [(11_000_000, True), (11_200_000, False)])
+def test_a_window_a_tenth_longer_than_the_exchange_is_as_much_as_silicon_may_say(
+    window_us: int, fits: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(performance, "CLOCK_FAST_US", 100_000)
+    monkeypatch.setattr(performance, "time", SimpleNamespace(monotonic=itertools.count(step=10).__next__))
+    device = ClockDevice(window_us / 10)
+    if fits:
+        assert timed_once(REAL, device, 10) == window_us
+        return
+    with pytest.raises(DeviceError, match=r"11\.200 s, but the whole exchange took 10\.000 s"):
+        timed_once(REAL, device, 10)
+
+
 @pytest.mark.parametrize(("instructions", "agrees"), [(12_500_000, True), (12_400_000, True), (11_500_000, False)])
 def test_the_emulated_clock_is_held_against_the_counted_instructions(instructions: int, agrees: bool) -> None:
     timing = Timing(False, clock_hz=125_000_000, take_counts=lambda: [instructions] * 10)

@@ -44,6 +44,13 @@ def test_measured_is_never_called_emulated() -> None:
     assert "emulated" not in text.lower()
 
 
+def test_a_replayed_result_is_neither_measured_nor_emulated() -> None:
+    text = rendered(make_result(provenance="replayed"))
+    assert "REPLAYED from a recording" in text
+    assert "measured" not in text
+    assert "emulated" not in text.lower()
+
+
 def test_an_invalid_run_says_why_and_what_to_do_below_the_table() -> None:
     reasons = ["too short: run it again", "another model: use --rules quick"]
     lines = rendered(with_run(valid=False, reasons=reasons)).splitlines()
