@@ -53,9 +53,15 @@ def import_set(home: Path, spec: DatasetSpec, source: Path) -> Set:
                 (new / item.name).write_bytes(item.data)
             (new / LABELS).write_bytes(found.labels)
             (new / RECORD).write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
+            old = Path(name) / "old"
             if folder.exists():
-                folder.rename(Path(name) / "old")
-            os.replace(new, folder)
+                folder.rename(old)
+            try:
+                os.replace(new, folder)
+            except BaseException:
+                if old.exists():
+                    old.rename(folder)
+                raise
     except OSError as error:
         raise SetupError(f"{folder} cannot be written: {error}. Set XDG_DATA_HOME to a folder that can.") from error
     return found

@@ -41,13 +41,23 @@ def run(args: argparse.Namespace) -> int:
     if action == "remove":
         return with_catalog(lambda catalog: _removed(catalog, args.task, args.name))
 
+    others: list[str] = []
+
     def row(catalog: Catalog, task: str) -> tuple[str, ...]:
-        return _row(catalog, catalog.model_for(task, fetch=args.fetch))
+        model = catalog.model_for(task, fetch=args.fetch)
+        others.extend([] if model.official else [task])
+        return _row(catalog, model)
 
     def own(catalog: Catalog, task: str) -> list[tuple[str, ...]]:
         return [_row(catalog, catalog.model_for(task, name=name)) for name in catalog.added_models(task)]
 
-    return print_listing(COLUMNS, lambda catalog: catalog.tasks(), row, fetch=args.fetch, more=own)
+    code = print_listing(COLUMNS, lambda catalog: catalog.tasks(), row, fetch=args.fetch, more=own)
+    if others:
+        print(
+            f"Not the official models: {', '.join(others)}. `host models --fetch` and `host bench` get those where the "
+            "network allows; results with others are not judged against the official target."
+        )
+    return code
 
 
 def _row(catalog: Catalog, model: ModelFile) -> tuple[str, ...]:

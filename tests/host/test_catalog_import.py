@@ -100,6 +100,20 @@ def test_a_second_import_takes_the_place_of_the_first(project, folder, tmp_path)
     assert os.listdir(project / "home" / "datasets") == [TASK]
 
 
+def test_an_import_that_fails_at_the_last_step_leaves_the_one_before(project, folder, tmp_path, monkeypatch):
+    known(project).import_dataset(TASK, folder)
+    few = put(tmp_path / "few", {"a.bin": bytes(12), "y_labels.csv": b"a.bin,2,1\n"})
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.replace", full)
+        with pytest.raises(SetupError, match="No space left"):
+            known(project).import_dataset(TASK, few)
+    assert known(project).dataset_for(TASK).sha256 == OFFICIAL
+
+
 def test_windows_come_with_the_files(project, tmp_path):
     path = project / "project" / "datasets" / TASK / "dataset.toml"
     text = path.read_text().replace("[[variant]]", "[windows]\nfile_bytes = 24\nstride_bytes = 4\n[[variant]]", 1)

@@ -128,6 +128,9 @@ def test_own_models_are_listed_and_removed(person):
     assert code == 0
     assert len([line for line in said.splitlines() if line.split()[:1] == [TASK]]) == 2
     assert "chosen with --model own" in said
+    assert TASK not in said.partition("Not the official models: ")[2]  # its own one is
+    write_model(person.root, {"sha256": sha(MODEL), "official": False})
+    assert TASK in person.types("models")[1].partition("Not the official models: ")[2]
     put(person.tmp / "share" / "tinyjoule" / "models" / TASK, {"own.tflite": b"damaged"})
     code, said = person.types("models")
     assert code == 1
