@@ -326,7 +326,7 @@ class Device:
                     return
             except _LineIdleError:
                 self._exchange.note("the line was idle: going on with the inputs that have no output yet")
-            except (LinkTimeout, LineNoisyError) as error:
+            except (LinkTimeout, LineNoisyError, GarbledReply) as error:  # the last one: results that never came whole
                 line.slow_down(error)
             self._confirm_model()
 

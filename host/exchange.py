@@ -190,6 +190,7 @@ class Exchange:
             left_s = deadline - time.monotonic()
             if left_s <= 0 or not self._reader.pull(left_s):
                 raise LinkTimeout("no line")
+            self._reader.frames.clear()
             self._read_s = time.monotonic()
         line = bytes(text[:end]).rstrip(b"\r")
         del text[: end + 1]

@@ -30,6 +30,7 @@ IDLE_S = REVERT_S * 2 / 3  # without an answer, after which a device at a raised
 FIND_ATTEMPTS = 8  # of a second each: the device goes back within REVERT_S
 PAUSE_S = spec().frames.pause_ms / 1000 + 0.05
 MAX_PAUSES = 1000
+MAX_PAYLOAD_BYTES = 1 << 15  # of our frames, whatever a device announces
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ class FastLine:
             self._settle(math.ceil(self._infer_timeout_s))
             self._start()
 
-    def slow_down(self, error: LinkError) -> None:
+    def slow_down(self, error: LinkError | GarbledReply) -> None:
         """Find the device again and go on at a lower rate. Raises `error` when there is none."""
         baud = self._reader.link.baud
         if not self.raised or baud is None:
@@ -144,17 +145,18 @@ class FastLine:
                 self._exchange.note(f"`frames` failed ({error}); asking again, {tries_left} tries left")
         if not isinstance(answer, codec.Frames) or answer.payload < 16 or answer.window < 64:
             raise GarbledReply(f"`frames` answered {answer}: check the line, then try again.")
+        payload = min(answer.payload, MAX_PAYLOAD_BYTES)
         self._reader.frames_on, self._damaged = True, 0
         self._channel = Channel(
             self._reader,
             self._exchange.note,
-            payload=answer.payload,
+            payload=payload,
             window=answer.window,
             timeout_s=self._timeout_s,
             infer_timeout_s=self._infer_timeout_s,
         )
         self._channel.may_slow_down = self.raised
-        self.link = FastLink(answer.payload, answer.window, self._reader.link.baud)
+        self.link = FastLink(payload, answer.window, self._reader.link.baud)
         return self._channel
 
     def _climb(self) -> None:

@@ -11,6 +11,11 @@ from host.errors import LinkError, LinkTimeout, UsageError
 from host.link import Link
 from host.link.tcp import TcpLink
 
+try:
+    from termios import error as _TerminalError  # noqa: N812  (pyserial lets it out; it is no OSError)
+except ImportError:  # no POSIX
+    _TerminalError = OSError  # type: ignore[misc,assignment]
+
 # One read of pyserial blocks so long at most. Fixed, because changing it makes an RFC 2217 port negotiate again.
 POLL_S = 0.02
 WRITE_TIMEOUT_S = 10.0
@@ -95,7 +100,7 @@ class SerialLink:
         except ValueError as error:
             self._port.baudrate = before
             raise LinkError(f"{self._name}: the port cannot do {baud} baud: {error}") from None
-        except (OSError, TypeError) as error:
+        except (OSError, TypeError, _TerminalError) as error:
             raise self._broken(error) from None
 
     def close(self) -> None:
