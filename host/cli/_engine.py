@@ -16,7 +16,6 @@ def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--engine",
         choices=("tflite_c", "tflm"),
-        default="tflite_c",
         help="what runs the models: our engine, or upstream TFLM linked in its place; default: tflite_c",
     )
     parser.add_argument(

@@ -115,7 +115,7 @@ def _check_asked(args: argparse.Namespace, plan: PlanRecord) -> None:
     from host.errors import UsageError
 
     asked = {
-        "TASK": (args.tasks, plan.tasks),
+        "TASK": (list(dict.fromkeys(args.tasks)), plan.tasks),
         "--board": (args.board * (args.emulators or 1), plan.boards),
         "--emulators": (args.emulators, None if any(plan.ports) else len(plan.boards)),
         "--mode": (args.mode, plan.mode),
@@ -125,7 +125,7 @@ def _check_asked(args: argparse.Namespace, plan: PlanRecord) -> None:
         "--profile": (args.profile, plan.profile),
         "--inputs": (args.inputs, plan.inputs),
         "--link": (args.link, plan.link),
-        "--engine": (args.engine if args.engine != "tflite_c" else None, plan.engine),
+        "--engine": (args.engine, plan.engine),
         "--tflm-dir": (args.tflm_dir and str(args.tflm_dir.absolute()), plan.tflm_dir),
         "--out": (args.out and args.out.absolute(), args.resume.absolute().parent),
     }

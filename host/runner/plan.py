@@ -78,13 +78,7 @@ def places(plan: Plan) -> list[Place]:
     if len(set(ports)) != len(ports):
         raise UsageError("the same --port twice: name each board once.")
     if not ports:
-        found = [Place(wanted_board(name, None), None) for name in names or (DEFAULT_BOARD,)]
-        for place in found:
-            if plan.emulators is not None and place.board is not None and place.board.emulator is None:
-                raise UsageError(
-                    f"{place.board.name} is a real board: --emulators is for boards that have an emulator."
-                )
-        return found
+        return [Place(wanted_board(name, None), None) for name in names or (DEFAULT_BOARD,)]
     return [
         Place(wanted_board(name, port), port) for name, port in zip(names or (None,) * len(ports), ports, strict=True)
     ]

@@ -170,7 +170,13 @@ def _begin(plan: Plan, fleet: Fleet, works: Sequence[Workload], reporter: Report
             continue
         dataset = work.dataset
         used = len(work.items(plan, RULES[rules]))
-        info = schema.DatasetInfo(name=dataset.name, source=dataset.source, sha256=dataset.sha256, n=used)
+        info = schema.DatasetInfo(
+            name=dataset.name,
+            source=dataset.source,
+            sha256=dataset.sha256,
+            n=used,
+            labels_sha256=dataset.labels_sha256,
+        )
         tasks.append(TaskRecord(task=work.model.task, dataset=info, models=models))
         runnable.append(work)
     if not runnable:
@@ -240,6 +246,7 @@ def _check_works(plan: Plan, header: Header, works: Sequence[Workload]) -> None:
         for what, was, is_ in (
             ("model", task.models[0].sha256 or work.model.sha256, work.model.sha256),
             ("data set", task.dataset.sha256, work.dataset.sha256),
+            ("labels", task.dataset.labels_sha256 or work.dataset.labels_sha256, work.dataset.labels_sha256),
             ("number of inputs", task.dataset.n, len(work.items(plan, RULES[header.plan.rules]))),
         ):
             if was != is_:

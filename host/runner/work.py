@@ -67,8 +67,9 @@ class AccuracyJob:
         taken: deque[int] = deque()
         try:
             for row in run_items(target.device, self._format, self._items_for(taken)):
-                self._finish(unit, taken[0], row)
-                taken.popleft()
+                self._keep(unit, taken[0], row)
+                taken.popleft()  # before anything else can fail: an input in the journal must not be done again
+                self._count(unit)
             if taken and not self._stopped:
                 raise GarbledReply(f"{len(taken)} inputs were sent and never answered: check the line.")
         finally:
@@ -97,7 +98,7 @@ class AccuracyJob:
             taken.append(index)
             yield self._items[index]
 
-    def _finish(self, unit: int, index: int, row: Row) -> None:
+    def _keep(self, unit: int, index: int, row: Row) -> None:
         self._journal.append(
             InputRow(
                 task=self.model.task,
@@ -109,6 +110,8 @@ class AccuracyJob:
                 predicted=row.predicted,
             )
         )
+
+    def _count(self, unit: int) -> None:
         with self._changed:
             self._unfinished -= 1
             self._by[unit] += 1

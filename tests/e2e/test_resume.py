@@ -181,6 +181,7 @@ def test_what_is_not_as_it_was_is_refused(begun: Path) -> None:
     refused: list[tuple[Callable[[journal.Header], journal.Header], str]] = [
         (in_task("model", sha256="1" * 64), "the model of kws01"),
         (in_task("dataset", sha256="2" * 64), "the data set of kws01"),
+        (in_task("dataset", labels_sha256="3" * 64), "the labels of kws01"),
         (in_task("dataset", n=INPUTS - 1), "the number of inputs of kws01"),
         (in_device(build_id="0" * 16), "the firmware build of board 1"),
         (in_device(engine="tflite_c 9.9"), "the engine of board 1"),
@@ -220,6 +221,7 @@ def test_options_that_contradict_the_session_are_refused(begun: Path) -> None:
         ["--board", "mps2_an386"],
         ["--emulators", "2"],
         ["--link", "stock"],
+        ["--engine", "tflm"],
         ["--target", "0.5"],
         ["--profile"],
         ["--out", "elsewhere"],
@@ -227,10 +229,18 @@ def test_options_that_contradict_the_session_are_refused(begun: Path) -> None:
         answer = bench("--resume", begun, *words)
         assert answer.returncode == 2, (words, answer.stderr)
         assert "contradicts the session" in answer.stderr
+    rewrite(
+        begun, lambda header: msgspec.structs.replace(header, plan=msgspec.structs.replace(header.plan, engine="tflm"))
+    )
+    answer = bench("--resume", begun, "--engine", "tflite_c")
+    assert answer.returncode == 2, answer.stderr
+    assert "--engine tflite_c contradicts the session" in answer.stderr
 
 
 def test_options_that_say_the_same_are_not(begun: Path) -> None:
-    answer = bench("--resume", begun, "kws01", "--mode", "accuracy", "--inputs", INPUTS)
+    answer = bench(
+        "--resume", begun, "kws01", "kws01", "--mode", "accuracy", "--inputs", INPUTS, "--engine", "tflite_c"
+    )
     assert answer.returncode == 0, answer.stderr
 
 
