@@ -26,6 +26,7 @@ from host.wire import codec
 from host.wire.spec import spec
 
 INPUTS_AHEAD = 4  # one that computes, one that waits whole at the device, two for the line between
+LEAST_KEPT_BYTES = 64  # a keep frame takes 13 on the wire
 FRAMES_AHEAD = 64  # numbers are modulo 256, and those more than 127 back are taken for old ones
 ATTEMPTS = 8  # of one input
 GO_BACKS = 24  # with no frame accepted in between
@@ -39,8 +40,8 @@ NOISE_FRAMES, NOISE_SHARE = 16, 0.2  # damaged ones, of all that went to the dev
 
 _INIT_DONE = spec().replies["init_done"].template.encode()
 _LIMITS = spec().limits
-# A second try fails the same way. Others (`load_failed`, the CRC) are the line's fault.
-_TRANSIENT = ("load_failed", "input_crc", "input_open", "overrun", "input_none", "input_short")
+# The others fail the same way a second time. These are the line's fault; `keep`: an input that goes out again is whole.
+_TRANSIENT = ("load_failed", "input_crc", "input_open", "overrun", "input_none", "input_short", "keep")
 
 
 class LineNoisyError(LinkError):
@@ -113,6 +114,7 @@ class Channel:
         self._stale_bytes = 0  # sent before that, perhaps unread
         self._queue: deque[_Job | None] = deque()  # not all in frames; None: a ping
         self._jobs: deque[_Job] = deque()  # whose output is not there, in order
+        self._before = b""  # the input that the device has when it wants the first frame of the next one, if it has any
         self._begin()
 
     def stream(self, inputs: Iterable[bytes]) -> Iterator[bytes]:
@@ -180,6 +182,7 @@ class Channel:
     def _begin(self) -> None:
         self._queue.clear()
         self._jobs.clear()
+        self._before = b""  # commands may have come between
         self._progress()
 
     def _progress(self) -> None:
@@ -224,13 +227,18 @@ class Channel:
             self._queue.popleft()
             self._append(Kind.PING, b"", None)
             return True
+        if job.cursor == 0 and job.attempts == 0:
+            job.cursor = frames.overlap_bytes(self._before, job.data, LEAST_KEPT_BYTES)
+            if job.cursor > 0:
+                self._append(Kind.KEEP, job.cursor.to_bytes(frames.KEEP_BYTES, "little"), job)
+                return True
         rest = len(job.data) - job.cursor
         if rest > self._payload - frames.INPUT_CRC_BYTES:
             size = min(rest, self._payload)
             self._append(Kind.DATA, job.data[job.cursor : job.cursor + size], job)
             job.cursor += size
             return True
-        job.last, job.framed = self._next, True
+        job.last, job.framed, self._before = self._next, True, job.data
         self._queue.popleft()
         self._append(job.kind, job.data[job.cursor :] + job.crc.to_bytes(frames.INPUT_CRC_BYTES, "little"), job)
         return True
@@ -394,6 +402,7 @@ class Channel:
         kind = reply.kind if isinstance(reply, codec.Error) else ""
         refusal = DeviceRefused(f"the device refused an input: {codec.shown(text)}", kind=kind, text=text)
         self._note(str(refusal))
+        self._before = b""
         if job.kind == Kind.LOAD:
             job.refusal = refusal
         elif kind not in _TRANSIENT:

@@ -20,6 +20,8 @@ HEADER_BYTES = 2
 CRC_BYTES = 4
 INPUT_CRC_BYTES = 4  # at the end of a load or a run frame
 RESULT_HEADER_BYTES = 12
+KEEP_BYTES = 4  # payload of a keep frame
+OVERLAP_TRIES = 8  # inputs of many equal bytes begin alike everywhere
 MAX_WIRE_BYTES = 70_000  # of one frame, before it is given up: more than any device announces
 
 
@@ -33,6 +35,7 @@ class Kind(IntEnum):
     LOAD = _TYPES["load"]
     RUN = _TYPES["run"]
     PING = _TYPES["ping"]
+    KEEP = _TYPES["keep"]
     ACCEPTED = _TYPES["accepted"]
     AGAIN = _TYPES["again"]
     RESULT = _TYPES["result"]
@@ -104,6 +107,20 @@ def decode_result(payload: bytes) -> Result | None:
     crc, size, offset = (_u32(payload[at : at + 4]) for at in (0, 4, 8))
     data = payload[RESULT_HEADER_BYTES:]
     return Result(crc, size, offset, data) if offset + len(data) <= size else None
+
+
+def overlap_bytes(before: bytes, data: bytes, least: int) -> int:
+    """With how many of the last bytes of `before` do `data` begin? 0 for fewer than `least`, or none easily found."""
+    if len(data) < least:
+        return 0
+    at = max(0, len(before) - len(data)) - 1
+    for _ in range(OVERLAP_TRIES):
+        at = before.find(data[:least], at + 1)
+        if at < 0:
+            return 0
+        if data.startswith(before[at:]):
+            return len(before) - at
+    return 0
 
 
 class Splitter:

@@ -140,6 +140,7 @@ static void command_db(struct device *device, const struct wire_command *command
     case INPUT_OK:
     case INPUT_E_CAPACITY: /* of input_begin and of frames only */
     case INPUT_E_CRC:
+    case INPUT_E_KEEP:
         break;
     }
 }

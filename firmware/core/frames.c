@@ -10,6 +10,7 @@
 enum {
     NUMBERS_HALF = 128, /* a number less than that ahead of the wanted one is a later frame, the others are old ones */
     CRC_BYTES = 4,      /* of the whole input, behind its last bytes */
+    KEEP_BYTES = 4,     /* how many bytes of the input before */
     RESULT_HEAD_BYTES = 12,
     ERROR_LINE_BYTES = 256 /* of the longest error that fits a frame whole */
 };
@@ -25,6 +26,7 @@ void frames_switch(struct device *device, bool on)
     if (device->input.state == INPUT_GROWING || device->input.state == INPUT_SPOILT) {
         input_drop(&device->input);
     }
+    device->input.framed = false; /* a new host knows nothing of it */
 }
 
 static void say_number(struct device *device, enum wire_frame_type type)
@@ -80,6 +82,25 @@ static bool take_bytes(struct device *device, const uint8_t *bytes, uint32_t cou
     return false;
 }
 
+/* The input begins like the one before it ended; says why it does not. */
+static bool take_keep(struct device *device, const struct frame *frame)
+{
+    struct input *input = &device->input;
+    const bool is_short = frame->count < KEEP_BYTES;
+    const uint32_t count = is_short ? 0 : frame_u32(frame->payload);
+    const uint32_t size = input_keepable(input);
+    device->has_results = false;
+    if (input_keep(input, count) != INPUT_E_KEEP) {
+        return true; /* as with take_bytes() */
+    }
+    if (is_short) {
+        say_error_frame_short(&device->reply, frame->count, KEEP_BYTES);
+    } else {
+        say_error_keep(&device->reply, count, size);
+    }
+    return false;
+}
+
 /* The load's last frame; says what is wrong with the input. */
 static bool take_last(struct device *device, const struct frame *frame)
 {
@@ -123,6 +144,8 @@ static bool take_frame(struct device *device, const struct frame *frame)
         return take_last(device, frame);
     case WIRE_FRAME_RUN:
         return take_last(device, frame) && command_check_infer(device);
+    case WIRE_FRAME_KEEP:
+        return take_keep(device, frame);
     case WIRE_FRAME_PING:
         return true;
     default:

@@ -3,7 +3,6 @@
 
 #include "crc.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 void input_init(struct input *input, uint8_t *bytes, uint32_t capacity)
@@ -19,6 +18,7 @@ static void input_set(struct input *input, enum input_state state, uint32_t size
     input->size = size;
     input->count = 0;
     input->crc = 0;
+    input->framed = false;
 }
 
 void input_drop(struct input *input)
@@ -106,11 +106,34 @@ int input_add_bytes(struct input *input, const uint8_t *bytes, uint32_t count)
     return INPUT_OK;
 }
 
+uint32_t input_keepable(const struct input *input)
+{
+    return input->state == INPUT_WHOLE && input->framed ? input->size : 0;
+}
+
+int input_keep(struct input *input, uint32_t count)
+{
+    if (input->state == INPUT_SPOILT) {
+        return INPUT_E_STATE;
+    }
+    const uint32_t size = input_keepable(input);
+    if (count == 0 || count > size) {
+        input_set(input, INPUT_SPOILT, 0);
+        return INPUT_E_KEEP;
+    }
+    memmove(input->bytes, input->bytes + (size - count), count);
+    input_set(input, INPUT_GROWING, 0);
+    input->count = count;
+    input->crc = crc_add(0, input->bytes, count);
+    return INPUT_OK;
+}
+
 int input_finish(struct input *input, uint32_t crc)
 {
     const bool good = input->state == INPUT_GROWING && input->count > 0;
     input->size = input->count;
-    input->state = good && input->crc == crc ? INPUT_WHOLE : INPUT_FAILED;
+    input->framed = good && input->crc == crc;
+    input->state = input->framed ? INPUT_WHOLE : INPUT_FAILED;
     if (!good) {
         return INPUT_E_STATE;
     }

@@ -6,6 +6,7 @@
 #ifndef TJ_INPUT_H
 #define TJ_INPUT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum input_state {
@@ -25,6 +26,7 @@ struct input {
     uint32_t count;
     uint32_t crc; /* zlib's CRC-32 of `count` bytes */
     enum input_state state;
+    bool framed; /* whole, and by frames that the next ones follow: it may be kept in part */
 };
 
 enum input_status {
@@ -34,7 +36,8 @@ enum input_status {
     INPUT_E_HEX_COUNT = -2, /* an odd number of digits; the load has failed */
     INPUT_E_HEX_DIGIT = -3, /* not two hex digits; the load has failed */
     INPUT_E_CAPACITY = -4,  /* more than `capacity` bytes; the load has failed */
-    INPUT_E_CRC = -5        /* not the bytes that were meant; the load has failed */
+    INPUT_E_CRC = -5,       /* not the bytes that were meant; the load has failed */
+    INPUT_E_KEEP = -6       /* no such bytes to keep; the load has failed */
 };
 
 void input_init(struct input *input, uint8_t *bytes, uint32_t capacity);
@@ -55,6 +58,13 @@ int input_add_hex(struct input *input, const char *digits, const char **bad);
 /* Take the bytes of a frame: the first ones of an input unless one is growing. Returns INPUT_OK; INPUT_E_CAPACITY, then
  * input->count is what did fit; or INPUT_E_STATE for bytes that follow ones which were refused. */
 int input_add_bytes(struct input *input, const uint8_t *bytes, uint32_t count);
+
+/* How many bytes of the input that is there the next one may begin with; 0: none. */
+uint32_t input_keepable(const struct input *input);
+
+/* Begin an input with the last `count` bytes of the one that is there: 1 to input_keepable(). Returns INPUT_OK,
+ * INPUT_E_KEEP, or INPUT_E_STATE behind bytes which were refused. */
+int input_keep(struct input *input, uint32_t count);
 
 /* The frame taken last was the load's last one; `crc` is of the whole input. Returns INPUT_DONE, INPUT_E_CRC
  * (input->crc tells the one it has), or INPUT_E_STATE when there is no input, or one that was refused. */

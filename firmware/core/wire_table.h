@@ -38,6 +38,7 @@ enum wire_frame_type {
     WIRE_FRAME_LOAD = 0x11,
     WIRE_FRAME_RUN = 0x12,
     WIRE_FRAME_PING = 0x13,
+    WIRE_FRAME_KEEP = 0x14,
     WIRE_FRAME_ACCEPTED = 0x20,
     WIRE_FRAME_AGAIN = 0x21,
     WIRE_FRAME_RESULT = 0x22,
@@ -607,6 +608,16 @@ static inline void say_error_frame_short(struct reply *reply, uint32_t count, ui
     reply_decimal(reply, count);
     reply_text(reply, " data bytes, its type at least ");
     reply_decimal(reply, least);
+    reply_text(reply, "]");
+    reply_line_end(reply);
+}
+
+static inline void say_error_keep(struct reply *reply, uint32_t count, uint32_t size)
+{
+    reply_text(reply, "e-[No ");
+    reply_decimal(reply, count);
+    reply_text(reply, " bytes to keep: the input before this one has ");
+    reply_decimal(reply, size);
     reply_text(reply, "]");
     reply_line_end(reply);
 }

@@ -76,6 +76,7 @@ class TinyjouleDevice(StockDevice):
             return [f"e-[Unknown model: {arguments[0]}]"]
         self.model = arguments[0] if arguments else self.model
         self.expected = self.received = 0
+        self.framing.before = b""
         return [f"m-model-[{self.model}]"]
 
     def do_mode(self, arguments: list[str]) -> Answer:
@@ -89,6 +90,8 @@ class TinyjouleDevice(StockDevice):
         """`db crc` too; a size of our own firmware is a number, and data want a load."""
         if arguments == ["crc"]:
             return [f"m-crc32-[{zlib.crc32(self.tensor):08x}]"] if self.whole() else ["e-[No input is loaded]"]
+        if arguments[:1] == ["load"]:
+            self.framing.before = b""
         if arguments[:1] == ["load"] and len(arguments) > 1 and not arguments[1].isdecimal():
             return [f"e-[Invalid number: {arguments[1]}]"]
         if arguments[:1] not in ([], ["load"], ["print"]):
@@ -148,7 +151,8 @@ class Framing:
         self._wanted = 0
         self._asked = False
         self._input = bytearray()
-        self._failed = False
+        self._spoilt = False
+        self.before = b""  # the input that the next one may keep a part of
 
     def take(self, byte: int) -> bytes | None:
         """What the device answers to one byte; None when the byte is text."""
@@ -183,24 +187,41 @@ class Framing:
         self._asked = False
         if frame.kind == Kind.PING:
             return self._accepted()
+        before, self.before = self.before, b""
         if frame.kind == Kind.DATA:
             self._input += frame.payload
             return self._accepted()
+        if frame.kind == Kind.KEEP:
+            return self._keep(frame, before) + self._accepted()
         return self._end(frame)
+
+    def _keep(self, frame: Frame, before: bytes) -> bytes:
+        """The input begins like the one before it ended; answers why it does not."""
+        count = int.from_bytes(frame.payload, "little")
+        if self._spoilt:
+            return b""
+        if 0 < count <= len(before):
+            self._input += before[-count:]
+            return b""
+        self._spoilt = True
+        line = spec().errors["keep"].filled(count=str(count), size=str(len(before)))
+        return self._refuse(frame, line.removeprefix(spec().limits.error_begin).removesuffix(spec().limits.error_end))
 
     def _end(self, frame: Frame) -> bytes:
         """The last frame of an input."""
         data = bytes(self._input) + frame.payload[: -frames.INPUT_CRC_BYTES]
         self._input.clear()
         crc = zlib.crc32(data)
-        device = self._device
-        if frame.payload[-frames.INPUT_CRC_BYTES :] != crc.to_bytes(4, "little"):
+        device, spoilt = self._device, self._spoilt
+        self._spoilt = False
+        if spoilt or frame.payload[-frames.INPUT_CRC_BYTES :] != crc.to_bytes(4, "little"):
             return self._refuse(frame, "The load failed: start again with 'db load'") + self._accepted()
         if len(data) > device.capacity:
             text = spec().errors["oversize"].filled(size=str(len(data)), limit=str(device.capacity))
             return self._refuse(frame, text) + self._accepted()
         device.buffer[: len(data)] = data
         device.expected = device.received = len(data)
+        self.before = data
         if frame.kind == Kind.LOAD:
             return self._accepted()
         output, step = device.infer_frame(data), device.payload - frames.RESULT_HEADER_BYTES

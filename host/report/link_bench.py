@@ -15,6 +15,8 @@ def _what(entry: Entry) -> str:
         return (
             f"{entry.inputs} input of {entry.task}" if entry.inputs == 1 else f"{entry.inputs} inputs of {entry.task}"
         )
+    if entry.step_bytes:
+        return f"1 file of {entry.task} ({entry.inputs} windows), each run for {entry.inference_s * 1000:g} ms"
     return f"{entry.inputs} inputs of {entry.task}, each run for {entry.inference_s * 1000:g} ms"
 
 

@@ -23,7 +23,8 @@ class Entry(_Record, frozen=True):
     """`inputs` inputs of one task over one line by one protocol.
 
     inferences: none where only the transfer counts. seconds: modelled, from the first byte until the host knows that
-    everything went well. wire_bytes: from the host to the device.
+    everything went well. wire_bytes: from the host to the device. step_bytes: the inputs are windows of one file, so
+    far apart; 0: they are not.
     """
 
     task: str
@@ -35,6 +36,7 @@ class Entry(_Record, frozen=True):
     seconds: PositiveFloat
     wire_bytes: Positive
     inference_s: NotNegative
+    step_bytes: Annotated[int, msgspec.Meta(ge=0)] = 0
 
     @property
     def wire_per_payload(self) -> float:

@@ -17,30 +17,53 @@ from host.results.link_bench import SCHEMA, Entry, LinkBench, Protocol
 BAUDS = (115_200, 921_600)
 TURNAROUND_S = 0.001
 INFERENCE_S = 0.033
+AD01_INFERENCE_S = 0.0035
 INFERENCE_SOURCE = (
-    "kws01 takes 32.8 emulated ms on mps2_an386 (Cortex-M4F, 4.1 million instructions at one per cycle and 125 MHz)"
+    "kws01 takes 32.8 emulated ms on mps2_an386 (Cortex-M4F, 4.1 million instructions at one per cycle and 125 MHz), "
+    "a window of ad01 3.5"
 )
 CAPACITY_BYTES = 32_768  # the device's input buffer; and its UART queue, as on nucleo_l4r5zi
 
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """What goes over the line. infer: each input is run once, and its outputs come back; else it is loaded only."""
+    """What goes over the line. infer: each input is run once, and its outputs come back; else it is loaded only.
+
+    step_bytes: the inputs are windows of one file, that many bytes apart; 0: each is of its own. inference_s: of its
+    own; None: that of the bench.
+    """
 
     task: str
     inputs: int
     input_bytes: int
     infer: bool
+    step_bytes: int = 0
+    inference_s: float | None = None
+
+    def data(self) -> list[bytes]:
+        """The inputs: random bytes, the same ones every time."""
+        generator = random.Random(self.task)  # noqa: S311  (repeatable, nothing secret)
+        if not self.step_bytes:
+            return [generator.randbytes(self.input_bytes) for _ in range(self.inputs)]
+        starts = range(0, self.inputs * self.step_bytes, self.step_bytes)
+        file = generator.randbytes(starts[-1] + self.input_bytes)
+        return [file[start : start + self.input_bytes] for start in starts]
 
 
-WORKLOADS = (Workload("vww01", 1, 27_648, infer=False), Workload("kws01", 50, 490, infer=True))
+WORKLOADS = (
+    Workload("vww01", 1, 27_648, infer=False),
+    Workload("kws01", 50, 490, infer=True),
+    Workload("ad01", 196, 2560, infer=True, step_bytes=512, inference_s=AD01_INFERENCE_S),
+)
+OUTPUTS = {"vww01": (2, 2), "kws01": (12, 12), "ad01": (1, 640)}  # values of a result, and bytes of the output tensor
 
 
 def fake_link(protocol: Protocol, task: str) -> Link:
     """A device that speaks this protocol, with as many outputs as the task has."""
+    values, output_bytes = OUTPUTS[task]
     if protocol == "stock":
-        return FakeLink(StockDevice(model=task, capacity=CAPACITY_BYTES, outputs=12 if task == "kws01" else 2))
-    return FakeLink(TinyjouleDevice(capacity=CAPACITY_BYTES, window=CAPACITY_BYTES, output_bytes=12))
+        return FakeLink(StockDevice(model=task, capacity=CAPACITY_BYTES, outputs=values))
+    return FakeLink(TinyjouleDevice(capacity=CAPACITY_BYTES, window=CAPACITY_BYTES, output_bytes=output_bytes))
 
 
 def measure(
@@ -48,8 +71,7 @@ def measure(
 ) -> tuple[Entry, ThrottledLink]:
     """One entry, and the line afterwards. `inner` answers at once; naming and negotiating is not in the time."""
     line = ThrottledLink(inner, Line(baud, turnaround_s / 2), inference_s=inference_s)
-    generator = random.Random(work.task)  # noqa: S311  (repeatable, nothing secret)
-    inputs = [generator.randbytes(work.input_bytes) for _ in range(work.inputs)]
+    inputs = work.data()
     with Device(line) as device:
         device.wait_boot()
         if (device.speed_up() is not None) != (protocol == "fast"):
@@ -74,6 +96,7 @@ def measure(
         seconds=round(seconds, 9),
         wire_bytes=sent,
         inference_s=inference_s if work.infer else 0.0,
+        step_bytes=work.step_bytes,
     )
     return entry, line
 
@@ -81,7 +104,7 @@ def measure(
 def run_link_bench(
     bauds: Sequence[int] = BAUDS, inference_s: float = INFERENCE_S, turnaround_s: float = TURNAROUND_S
 ) -> LinkBench:
-    """Every workload at every rate, by both protocols."""
+    """Every workload at every rate, by both protocols. inference_s: of workloads that have none of their own."""
     protocols: tuple[Protocol, ...] = ("stock", "fast")
     return LinkBench(
         schema=SCHEMA,
@@ -89,7 +112,14 @@ def run_link_bench(
         turnaround_s=turnaround_s,
         inference_source=INFERENCE_SOURCE if inference_s == INFERENCE_S else "as asked for",
         entries=[
-            measure(fake_link(protocol, work.task), protocol, work, baud, inference_s, turnaround_s)[0]
+            measure(
+                fake_link(protocol, work.task),
+                protocol,
+                work,
+                baud,
+                inference_s if work.inference_s is None else work.inference_s,
+                turnaround_s,
+            )[0]
             for work in WORKLOADS
             for baud in bauds
             for protocol in protocols

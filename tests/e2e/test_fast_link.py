@@ -21,7 +21,7 @@ from host.catalog import ModelFile
 from host.device import Device
 from host.emulator import Emulator, start
 from host.errors import DeviceRefused, DeviceReset
-from host.link import open_link
+from host.link import FaultyLink, open_link
 
 BOARDS = ("mps2_an386", "native")
 INPUTS = 40  # of 1000: the accuracy tests take them all
@@ -89,6 +89,28 @@ def test_keywords_over_frames_are_what_tflm_gives_bit_for_bit(
     sys.stdout.write(
         f"\n{board}: kws01 input {fast_s * 1000:.1f} ms over frames, {stock_s * 1000:.1f} ms stock, here\n"
     )
+
+
+def test_the_windows_of_a_file_are_what_tflm_gives_bit_for_bit(
+    data_dir: Path, firmware_image: Callable[[str], Image]
+) -> None:
+    """Each keeps four fifths of the one before: what is sent is less than a quarter of what is computed on."""
+    recording = data_dir / "ad01" / "normal_id_01_00000000_hist_librosa.bin"
+    wanted = golden(data_dir, "ad01_196windows_tflm.npy")
+    if not recording.is_file():
+        pytest.skip(f"{recording.name} is not in the data folder")
+    data = recording.read_bytes()
+    windows = [data[at * 512 : at * 512 + 2560] for at in range(len(wanted))]
+    image = firmware_image("mps2_an386")
+    with start(image, timed=False) as emulator:
+        cable = FaultyLink(open_link(emulator.url, image.board.baud))  # counts the bytes
+        with Device(cable) as device:
+            device.wait_boot()
+            assert device.speed_up() is not None
+            select(device, "ad01", 2560)
+            sent = cable.passed("tx")
+            assert [output.raw for output in device.stream(windows)] == wanted
+            assert cable.passed("tx") - sent < 0.25 * 2560 * len(windows)
 
 
 def test_photos_over_frames(data_dir: Path, firmware_image: Callable[[str], Image]) -> None:

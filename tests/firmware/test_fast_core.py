@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 
 import pytest
@@ -90,6 +91,28 @@ def test_every_output_is_the_cores(harness: Harness) -> None:
         device.load(bytes(LARGE_BYTES))
 
 
+def sliding(count: int) -> list[bytes]:
+    """Of the harness's vww01, most of whose bytes are those of the input before."""
+    data = random.Random(5).randbytes(LARGE_BYTES + (count - 1) * 512)
+    return [data[at * 512 : at * 512 + LARGE_BYTES] for at in range(count)]
+
+
+def large_output(data: bytes) -> bytes:
+    return outputs(bytes(byte ^ 0x80 for byte in data))
+
+
+def test_of_inputs_that_overlap_only_the_rest_is_sent(harness: Harness) -> None:
+    inputs = sliding(30)
+    cable = FaultyLink(opened(harness))
+    with Device(cable) as device:
+        device.wait_boot()
+        device.speed_up()
+        device.select_model("vww01")
+        before = cable.passed("tx")
+        assert [output.raw for output in device.stream(inputs)] == [large_output(data) for data in inputs]
+        assert cable.passed("tx") - before < 1.03 * LARGE_BYTES + 29 * 550
+
+
 faults = st.lists(
     st.builds(
         Fault,
@@ -119,3 +142,24 @@ def test_damage_is_mended_or_told(harness: Harness, damage: list[Fault]) -> None
         except HostError:
             pass
     assert came == [outputs(data) for data in inputs][: len(came)]
+
+
+@settings(max_examples=60)
+@given(faults, st.booleans())
+def test_damage_to_overlapping_inputs_is_mended_or_told(harness: Harness, damage: list[Fault], late: bool) -> None:
+    inputs = sliding(6)
+    cable = FaultyLink(opened(harness))
+    came = []
+    with Device(cable, timeout_s=0.3, infer_timeout_s=0.3) as device:
+        device.wait_boot()
+        device.speed_up()
+        device.select_model("vww01")
+        for fault in damage:
+            start = cable.passed(fault.direction) + (LARGE_BYTES if late and fault.direction == "tx" else 0)
+            cable.add(Fault(fault.direction, start + 3 * fault.at, fault.kind, fault.bit))
+        try:
+            came.extend(output.raw for output in device.stream(inputs))
+            assert len(came) == len(inputs)
+        except HostError:
+            pass
+    assert came == [large_output(data) for data in inputs][: len(came)]

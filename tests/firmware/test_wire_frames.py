@@ -94,6 +94,7 @@ class DeviceModel:
         self.gap: int | None = None  # how far the last frame of a gap was beyond the wanted one
         self.data: bytes | None = None  # of an input that grows
         self.spoilt = False
+        self.before = b""  # an input that was whole, of which the next one may keep a part
 
     def take(self, kind: str, number: int, payload: bytes) -> list[Said]:
         ahead = (number - self.wanted) % 256
@@ -110,13 +111,29 @@ class DeviceModel:
             error = self.grow(payload)
         elif kind == "ping":
             error = None
+        elif kind == "keep":
+            error = self.keep(payload)
         else:
             error = self.finish(kind, payload)
         if error:
             return [("refused", number, error.encode()), accepted]
         return [accepted, ("result", number, result_of(self.whole))] if kind == "run" else [accepted]
 
+    def keep(self, payload: bytes) -> str | None:
+        before, self.before = self.before, b""
+        if self.spoilt:
+            return None
+        count = struct.unpack("<I", payload[:4])[0] if len(payload) >= 4 else 0
+        self.spoilt = not 0 < count <= len(before)
+        if len(payload) < 4:
+            return f"The frame has {len(payload)} data bytes, its type at least 4"
+        if self.spoilt:
+            return f"No {count} bytes to keep: the input before this one has {len(before)}"
+        self.data = before[-count:]
+        return None
+
     def grow(self, payload: bytes) -> str | None:
+        self.before = b""
         if self.spoilt:
             return None
         before = self.data or b""
@@ -127,7 +144,7 @@ class DeviceModel:
         return None
 
     def finish(self, kind: str, payload: bytes) -> str | None:
-        spoilt, self.spoilt = self.spoilt, False
+        spoilt, self.spoilt, self.before = self.spoilt, False, b""
         if len(payload) < 4:
             self.data = None
             return f"The frame has {len(payload)} data bytes, its type at least 4"
@@ -141,6 +158,7 @@ class DeviceModel:
         if crc(whole) != payload[-4:]:
             meant = struct.unpack("<I", payload[-4:])[0]
             return f"The input has CRC-32 {zlib.crc32(whole):08x}, not {meant:08x}"
+        self.before = whole
         if kind == "run" and len(whole) != MODEL_BYTES:
             return f"The input has {len(whole)} bytes, model kws01 needs {MODEL_BYTES}"
         self.whole = whole
@@ -152,18 +170,22 @@ def sent_frames(draw: st.DrawFn) -> list[tuple[str, int, bytes]]:
     """Frames of a host, mostly in order, with inputs that are mostly right."""
     frames: list[tuple[str, int, bytes]] = []
     number = draw(st.sampled_from([0, 0, 0, 1, 250]))
-    data = b""
-    for _ in range(draw(st.integers(1, 12))):
-        kind = draw(st.sampled_from(["data", "load", "run", "run", "ping"]))
+    data, before = b"", b""
+    for _ in range(draw(st.integers(1, 16))):
+        kind = draw(st.sampled_from(["data", "load", "run", "run", "ping", "keep", "keep"]))
         payload = b""
-        if kind == "data":
+        if kind == "keep":
+            count = draw(st.sampled_from([3, 5, MODEL_BYTES, 0, len(before), len(before) + 1, 2**32 - 1]))
+            payload = struct.pack("<I", count)[: draw(st.sampled_from([4] * 9 + [3]))]
+            data = before[len(before) - count :] if count <= len(before) else b""
+        elif kind == "data":
             payload = draw(st.binary(max_size=40))
             data += payload
         elif kind != "ping":
             size = draw(st.sampled_from([max(0, MODEL_BYTES - len(data)), MODEL_BYTES, 0, 3]))
             last = draw(st.binary(min_size=size, max_size=size))
             payload = last + draw(st.sampled_from([crc(data + last)] * 5 + [b"\1\2\3\4", b"\0\0"]))
-            data = b""
+            data, before = b"", data + last
         frames.append((kind, number % 256, payload))
         number += draw(st.sampled_from([1] * 12 + [0, 2, 3, -1, -2, 130]))
     return frames
@@ -365,7 +387,7 @@ def test_after_an_overrun_anywhere_frames_go_on(harness: Harness, at: int, draw:
     assert sorted(done) == [0, 2]
 
 
-# ---- hosts that die, and rates ----
+# ---- hosts that die, and the rest ----
 
 
 @property_test
@@ -402,69 +424,6 @@ def test_a_long_inference_is_no_pause(harness: Harness) -> None:
         ("accepted", 2),
         ("result", 1),
     ]
-
-
-def test_the_rate_changes_when_the_answer_has_left(harness: Harness) -> None:
-    harness.boot()
-    said, trace = harness.ask(b"baud 921600%")
-    assert said == b"m-baud-[921600]\r\nm-ready\r\n"
-    assert trace.startswith("wwfb")
-    assert harness.baud() == 921600
-    assert harness.ask(b"baud 3000000%")[0] == b"e-[Baud 3000000 is not possible]\r\nm-ready\r\n"
-    assert harness.baud() == 921600
-    assert harness.ask(b"baud 115200%")[0] == b"m-baud-[115200]\r\nm-ready\r\n"
-    harness.silence(REVERT_US * 1000)
-    assert harness.ask(b"name%")[0] == NAME, "at the boot rate silence means nothing"
-
-
-@pytest.mark.parametrize("baud", [9600, 921600])
-@pytest.mark.parametrize("dead_in", [b"", b"nam", b"\0\x13", run(0, bytes(8))[:-1]])
-def test_a_host_that_dies_at_another_rate_leaves_the_boot_rate(harness: Harness, baud: int, dead_in: bytes) -> None:
-    boot(harness)
-    harness.ask(b"baud %d%%" % baud)
-    harness.ask(b"name%")
-    harness.ask(dead_in)
-    harness.silence(REVERT_US + 1)
-    assert harness.ask(b"\xe6")[0] == b""  # what a byte of another rate looks like: dropped
-    assert harness.baud() == 115200
-    assert harness.ask(b"name%")[0] == NAME
-
-
-def test_rubbish_at_another_rate_does_not_keep_it(harness: Harness) -> None:
-    """A stock runner that calls again and again at the boot rate: what arrives is no command."""
-    harness.boot()
-    harness.ask(b"baud 921600%")
-    for _ in range(4):
-        harness.silence(REVERT_US // 3)
-        harness.ask(b"\xe6\x80\x00%\xff")
-    assert harness.baud() == 115200
-
-
-@pytest.mark.parametrize("alive", [b"name%", "ping"])
-def test_a_host_that_speaks_keeps_its_rate(harness: Harness, alive: bytes | str) -> None:
-    boot(harness)
-    harness.ask(b"baud 921600%")
-    for number in range(10):
-        harness.silence(REVERT_US - 1000)
-        harness.ask(ping(number) if isinstance(alive, str) else alive)
-    assert harness.baud() == 921600
-
-
-def test_a_long_inference_at_another_rate_keeps_it(harness: Harness) -> None:
-    boot(harness)
-    harness.ask(b"model slow%baud 921600%")
-    data = bytes(MODEL_BYTES)
-    for number in range(3):
-        assert take_apart(harness.ask(run(number, data))[0])[0][-1][0] == "result"
-    assert harness.baud() == 921600
-
-
-def test_frames_and_rate_are_gone_after_a_reset(harness: Harness) -> None:
-    boot(harness)
-    harness.ask(b"baud 921600%")
-    harness.boot()
-    assert harness.baud() == 115200
-    assert harness.ask(b"\0%")[0] == b"e-[Invalid byte 0x00 in a command]\r\nm-ready\r\n"
 
 
 def test_an_output_of_several_frames(harness: Harness) -> None:

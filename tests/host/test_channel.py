@@ -4,7 +4,7 @@ import json
 from itertools import islice
 
 import pytest
-from device_kit import fast
+from device_kit import fast, lose, raws, right, sliding
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -25,18 +25,10 @@ from host.frames import Frame, Kind
 from host.link import Fault
 from host.link.faulty import random_faults
 from host.link.stock import StockDevice
-from host.link.tinyjoule import TinyjouleDevice, checksum_output
+from host.link.tinyjoule import TinyjouleDevice
 from host.wire.spec import spec
 
 INPUTS = [bytes([index % 256, index // 256]) * 245 for index in range(400)]
-
-
-def right(inputs, output_bytes=12):
-    return [checksum_output(data, output_bytes) for data in inputs]
-
-
-def raws(stream):
-    return [output.raw for output in stream]
 
 
 def test_transient_refusals_are_of_the_protocol():
@@ -193,24 +185,6 @@ def test_a_line_that_is_cut():
     cable.add(Fault("tx", cable.passed("tx") + 1700, "close"))
     with pytest.raises(LinkError, match="cut"):
         list(device.stream(INPUTS[:20]))
-
-
-def lose(fake, wanted):
-    """A device whose answer to some frames loses the frames of a kind: `wanted(kind, count)` tells which are kept."""
-    real, counts = fake.framing.take, dict.fromkeys(Kind, 0)
-
-    def take(byte):
-        answer = real(byte)
-        if not answer:
-            return answer
-        kept = b""
-        for part in frames.Splitter().feed(answer):
-            counts[part.kind] += 1
-            if wanted(part.kind, counts[part.kind]):
-                kept += frames.encode(part)
-        return kept
-
-    fake.framing.take = take
 
 
 @pytest.mark.parametrize("lost", [{1}, {2}, {7}, {6, 7}, {1, 2, 3, 4, 5, 6, 7}])
@@ -384,13 +358,14 @@ faults = st.lists(
     output_bytes=st.sampled_from([1, 12, 1500]),
     window=st.sampled_from([600, 1024, 32768]),
     reset_at=st.one_of(st.none(), st.integers(0, 8)),
+    inputs=st.sampled_from([INPUTS[:8], sliding(8, 490, 98), sliding(8, 2560, 512)]),
 )
-def test_an_output_is_the_right_one_or_there_is_an_error(damage, output_bytes, window, reset_at):
+def test_an_output_is_the_right_one_or_there_is_an_error(damage, output_bytes, window, reset_at, inputs):
     fake = TinyjouleDevice(output_bytes=output_bytes, window=window)
     device, cable = fast(fake)
     for fault in damage:
         cable.add(Fault(fault.direction, cable.passed(fault.direction) + fault.at, fault.kind, fault.bit))
-    inputs, came = INPUTS[:8], []
+    came = []
     try:
         for output in device.stream(inputs):
             came.append(output.raw)

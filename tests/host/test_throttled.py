@@ -13,7 +13,16 @@ from host.link import FakeLink
 from host.link.stock import StockDevice
 from host.link.throttled import Line, ThrottledLink
 from host.link.tinyjoule import TinyjouleDevice
-from host.runner.link_bench import CAPACITY_BYTES, TURNAROUND_S, WORKLOADS, Workload, fake_link, measure, run_link_bench
+from host.runner.link_bench import (
+    AD01_INFERENCE_S,
+    CAPACITY_BYTES,
+    TURNAROUND_S,
+    WORKLOADS,
+    Workload,
+    fake_link,
+    measure,
+    run_link_bench,
+)
 
 KWS = 490
 BYTE_S = 10 / 115_200
@@ -77,7 +86,7 @@ def entry(protocol, work, baud, inference_s=0.0):
     return measure(fake_link(protocol, work.task), protocol, work, baud, inference_s)[0]
 
 
-VWW, KWS50 = WORKLOADS
+VWW, KWS50, AD = WORKLOADS
 
 
 def test_one_vww01_input_at_921600_baud():
@@ -127,6 +136,19 @@ def test_kws01_is_bound_by_the_line_where_inference_is_faster():
     assert fast.seconds <= 1.05 * 50 * 504 * BYTE_S
 
 
+def test_windows_that_overlap_cost_their_new_bytes():
+    """In bytes exactly; at 115200 baud it is the output tensors that take the time: 640 bytes a window."""
+    fast, stock = (entry(protocol, AD, 921_600, AD01_INFERENCE_S) for protocol in ("fast", "stock"))
+    first = 2 * wire_bytes(1024) + wire_bytes(512 + 4)
+    others = 195 * (wire_bytes(4) + wire_bytes(512 + 4)) + wire_bytes(0)
+    assert 0.995 * (first + others) < fast.wire_bytes <= first + others
+    assert fast.wire_per_payload < 0.25
+    assert stock.wire_per_payload > 2
+    assert fast.seconds <= 1.05 * 196 * (640 + 12 + 10 + 3 * 12) * 10 / 921_600
+    slow = entry("fast", AD, 115_200, AD01_INFERENCE_S)
+    assert slow.seconds <= 1.05 * 196 * (640 + 12 + 10 + 3 * 12) * BYTE_S
+
+
 @pytest.mark.parametrize("window", [600, 1024, 4096])
 def test_no_more_is_on_its_way_than_the_device_can_keep(window):
     inner = FakeLink(TinyjouleDevice(capacity=CAPACITY_BYTES, window=window))
@@ -152,12 +174,14 @@ def test_the_command_prints_both_protocols_side_by_side(capsys):
     text = capsys.readouterr().out
     assert text.startswith("MODELLED")
     assert all(word in text for word in ("vww01", "50 inputs of kws01", "115,200", "921,600", "32.8 emulated ms"))
+    assert "1 file of ad01 (196 windows)" in text
     assert main(["link-bench", "--json", "--baud", "921600"]) == 0
     record = json.loads(capsys.readouterr().out)
     assert (record["schema"], record["provenance"]) == ("tinyjoule.link-bench/1", "modelled")
     assert [(item["task"], item["protocol"]) for item in record["entries"]] == [
         *[("vww01", "stock"), ("vww01", "fast")],
         *[("kws01", "stock"), ("kws01", "fast")],
+        *[("ad01", "stock"), ("ad01", "fast")],
     ]
 
 

@@ -12,7 +12,8 @@
     [[dialogue.step]]
     load = 4                 # bytes, or "whole" for as many as the active model needs: 0, 1, 2, ... modulo 251
     [[dialogue.step]]
-    frames = ["data 0 0011", "run 1 2233 crc"]  # a frame's type (or 0x..), number and payload; crc: of the input
+    frames = ["data 0 0011", "run 1 2233 crc"]  # a frame's type (or 0x..), number and payload; crc: of the input,
+                             # without what `keep` keeps
     answers = ["accepted 1", "accepted 2", "result 1", "refused 1 Error/frame_short: e-[...]"]  # these and no others
     [[dialogue.step]]
     stream = "run"           # or "load": as many bytes as the active model needs in frames numbered from 0 on
@@ -196,7 +197,7 @@ def _frames(texts: list[str]) -> Iterator[bytes]:
     for text in texts:
         kind, number, *words = text.split()
         payload = bytes.fromhex("".join(word for word in words if word != "crc"))
-        data += payload
+        data += b"" if kind == "keep" else payload
         crc = struct.pack("<I", zlib.crc32(data)) if "crc" in words else b""
         yield frame(TYPES[kind] if kind in TYPES else int(kind, 16), int(number), payload + crc)
         data = b"" if crc else data
