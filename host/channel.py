@@ -30,11 +30,12 @@ LEAST_KEPT_BYTES = 64  # a keep frame takes 13 on the wire
 FRAMES_AHEAD = 64  # numbers are modulo 256, and those more than 127 back are taken for old ones
 ATTEMPTS = 8  # of one input
 GO_BACKS = 24  # with no frame accepted in between
-PROBE_RESERVE_BYTES = 128  # of the window, for the pings that look after a device that is silent
+PROBE_RESERVE_BYTES = 512  # of the window, for the pings that look after a device that is silent
 QUIET_S, QUIET_MAX_S = 0.25, 2.0
 SLOW_BYTES_PER_S = 10_000  # an emulated UART takes no fewer
 BABBLE_S = 30.0  # of bytes with which nothing goes forward
-MAX_OUTPUT_BYTES = 1 << 24
+MAX_OUTPUT_BYTES, MAX_PARTS = 1 << 22, 1 << 13
+MAX_NOISE_NOTES = 100  # a device that babbles does not fill the disk
 MAX_TEXT_BYTES = 4096
 NOISE_FRAMES, NOISE_SHARE = 16, 0.2  # damaged ones, of all that went to the device, that make a rate too high
 
@@ -70,6 +71,7 @@ class _Job:
     framed: bool = False  # all of them are, and `last` is the number of the last frame, not modulo
     last: int = -1
     parts: dict[int, bytes] = field(default_factory=dict)  # of the output by offset; another attempt adds to them
+    received: int = 0  # bytes in `parts`
     output: bytes | None = None
     refusal: DeviceRefused | None = None
 
@@ -107,6 +109,7 @@ class Channel:
         self.counts = Counts()
         self.clean = True  # nothing is on its way, and the device has no half input
         self.may_slow_down = False
+        self._noise_notes = 0
         self._base = 0  # the first number that is not accepted
         self._next = 0
         self._flight: deque[_Sent] = deque()  # from _base on
@@ -312,13 +315,19 @@ class Channel:
             del text[: -len(_INIT_DONE)]
         *lines, rest = bytes(text).split(b"\n")
         for line in lines:
-            self._note(f"text between frames: {line.rstrip()!r}")
+            self._note_noise(f"text between frames: {line.rstrip()!r}")
         text[:] = rest
+
+    def _note_noise(self, text: str) -> None:
+        """Say it in the transcript, unless so much was said already."""
+        self._noise_notes += 1
+        if self._noise_notes <= MAX_NOISE_NOTES:
+            self._note(text if self._noise_notes < MAX_NOISE_NOTES else f"{text}; no more of this is noted")
 
     def _take(self, frame: Frame | Damaged) -> None:
         if isinstance(frame, Damaged):
             self.counts.damaged += 1
-            self._note(f"a damaged frame of {len(frame.data)} bytes came")
+            self._note_noise(f"a damaged frame of {len(frame.data)} bytes came")
         elif frame.kind == Kind.ACCEPTED:
             self._accepted(frame.number)
         elif frame.kind == Kind.AGAIN:
@@ -373,16 +382,18 @@ class Channel:
         job = next((job for job in self._jobs if job.framed and job.last % 256 == frame.number), None)
         if part is None or job is None or job.output is not None or job.last >= self._next:
             return
-        if part.input_crc != job.crc or part.output_bytes > MAX_OUTPUT_BYTES:
-            self._note(f"the result of an input with CRC {part.input_crc:08x}, not {job.crc:08x}, is left out")
+        if part.input_crc != job.crc or part.output_bytes > MAX_OUTPUT_BYTES or len(job.parts) >= MAX_PARTS:
+            self._note_noise(f"the result of an input with CRC {part.input_crc:08x}, not {job.crc:08x}, is left out")
             return
         self._advance(job.last + 1)
         self._lose_results(job.last)
-        room = part.output_bytes - sum(map(len, job.parts.values()))
+        room = part.output_bytes - job.received
         if part.offset not in job.parts and (0 < len(part.data) <= room or part.output_bytes == 0):
             job.parts[part.offset] = part.data
+            job.received += len(part.data)
             self._progress()
-        job.output = _whole(job.parts, part.output_bytes)
+        if job.received == part.output_bytes:
+            job.output = _whole(job.parts)
         if job.output is not None:
             self._note(
                 f"input of {len(job.data)} bytes, CRC {job.crc:08x}, in frames up to {frame.number}: "
@@ -427,9 +438,11 @@ class Channel:
         self._queue.append(job)
 
 
-def _whole(parts: dict[int, bytes], size: int) -> bytes | None:
-    """The output, if no part of it is missing."""
-    output = b""
-    while len(output) < size and (part := parts.get(len(output))):
-        output += part
-    return output if len(output) == size else None
+def _whole(parts: dict[int, bytes]) -> bytes | None:
+    """The output of all its parts; None when they leave a gap and overlap elsewhere."""
+    output = bytearray()
+    for offset in sorted(parts):
+        if offset != len(output):
+            return None
+        output += parts[offset]
+    return bytes(output)
