@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -184,5 +185,6 @@ def _show(args: argparse.Namespace, outcome: Outcome) -> int:
             print_profile(outcome.result, run, console)
         print(f"results: {outcome.folder}")
     if not outcome.complete:
-        print(f"host: not everything is finished; to go on: host bench --resume {outcome.folder}", file=sys.stderr)
+        folder = shlex.quote(str(outcome.folder))
+        print(f"host: not everything is finished; to go on: host bench --resume {folder}", file=sys.stderr)
     return 0 if outcome.complete and all(run.valid for run in outcome.result.runs) else 1

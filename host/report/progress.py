@@ -25,13 +25,21 @@ PLAIN_INTERVAL_S = 10.0
 
 @dataclass(slots=True)
 class Pace:
-    """How fast a step goes, from the first time it was told; what was done before (in another session) is no part."""
+    """How fast a step goes. What was done before (in another session) is no part of it, nor is its first piece, which
+    may have had much to prepare."""
 
     begun_s: float
     first: int
     now_s: float = 0.0
     done: int = 0
     total: int = 0
+    settled: bool = False
+
+    def tell(self, now_s: float, done: int, total: int) -> None:
+        """So many of so many are done at this time."""
+        if not self.settled and done > self.first:
+            self.begun_s, self.first, self.settled = now_s, done, True
+        self.now_s, self.done, self.total = now_s, done, total
 
     @property
     def per_s(self) -> float | None:
@@ -57,7 +65,7 @@ class Reporter:
 
     def __init__(self) -> None:
         """Nothing is drawn yet."""
-        self._console = Console(stderr=True, soft_wrap=True)
+        self._console = Console(stderr=True, soft_wrap=True, emoji=False)
         self._bars = sys.stderr.isatty()
         self._bar: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
@@ -85,7 +93,7 @@ class Reporter:
         now_s = time.monotonic()
         with self._lock:
             pace = self._paces.setdefault(what, Pace(now_s, done))
-            pace.now_s, pace.done, pace.total = now_s, done, total
+            pace.tell(now_s, done, total)
             if self._bars:
                 self._draw(what, pace)
             elif now_s - self._lines_s.get(what, self._begun_s) >= PLAIN_INTERVAL_S:

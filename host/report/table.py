@@ -168,7 +168,7 @@ def _unit(number: int, unit: Unit) -> str:
 
 def stdout_console() -> Console:
     """Where tables go. A file or a program that reads along gets whole lines, whatever the terminal's width."""
-    console = Console()
+    console = Console(emoji=False)
     if not console.is_terminal:
         console.width = max(console.width, PLAIN_WIDTH)
     return console

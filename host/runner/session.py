@@ -7,6 +7,7 @@ The session knows nothing of terminals: it reports through a `Reporter` and leav
 
 from __future__ import annotations
 
+import shlex
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -107,7 +108,7 @@ def _naming(folder: Path) -> Iterator[None]:
     except BaseException as error:
         error.add_note(f"the log up to here, and the records of finished tasks if any: {folder}")
         if (folder / "journal.jsonl").exists():
-            error.add_note(f"what was measured is kept; to go on: host bench --resume {folder}")
+            error.add_note(f"what was measured is kept; to go on: host bench --resume {shlex.quote(str(folder))}")
         raise
 
 
