@@ -72,3 +72,5 @@ def test_the_figures_of_the_link_are_those_of_host_link_bench() -> None:
         slow, fast = one_input[baud, "vww01"]
         assert f"{fast.seconds:.3f} s instead of {slow.seconds:.3f} s at {baud}" in text
         assert f"{fast.wire_per_payload:.3f} bytes on the wire per byte" in text
+    slow, fast = next(pair for pair in run_link_bench().pairs() if (pair[0].baud, pair[0].task) == (115_200, "ad01"))
+    assert f"{fast.seconds:.3f} s instead of {slow.seconds:.3f} s at 115200" in text
