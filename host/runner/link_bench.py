@@ -102,7 +102,10 @@ def measure(
 
 
 def run_link_bench(
-    bauds: Sequence[int] = BAUDS, inference_s: float = INFERENCE_S, turnaround_s: float = TURNAROUND_S
+    bauds: Sequence[int] = BAUDS,
+    inference_s: float = INFERENCE_S,
+    turnaround_s: float = TURNAROUND_S,
+    workloads: Sequence[Workload] = WORKLOADS,
 ) -> LinkBench:
     """Every workload at every rate, by both protocols. inference_s: of workloads that have none of their own."""
     protocols: tuple[Protocol, ...] = ("stock", "fast")
@@ -120,7 +123,7 @@ def run_link_bench(
                 inference_s if work.inference_s is None else work.inference_s,
                 turnaround_s,
             )[0]
-            for work in WORKLOADS
+            for work in workloads
             for baud in bauds
             for protocol in protocols
         ],

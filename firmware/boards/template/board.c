@@ -56,28 +56,33 @@ void board_uart_flush(void)
 uint32_t board_uart_capacity(void)
 {
 #error "board_uart_capacity: TJ_RX_BYTES, with the queue of soc/serial.h"
+    return 0;
 }
 
 uint32_t board_uart_baud(void)
 {
 #error "board_uart_baud: TJ_BAUD until another one is set; 0 on a line without rates"
+    return 0;
 }
 
 uint32_t board_uart_baud_max(void)
 {
 #error "board_uart_baud_max: what the UART, its clock and the way to the host can do; TJ_BAUD where it cannot change"
+    return 0;
 }
 
 bool board_uart_baud_possible(uint32_t baud)
 {
 #error "board_uart_baud_possible: whether the divider comes within 2 % of it"
     (void)baud;
+    return false;
 }
 
 int board_uart_set_baud(uint32_t baud)
 {
 #error "board_uart_set_baud: the divider; BOARD_E_BAUD with nothing changed when it is not possible"
     (void)baud;
+    return BOARD_E_BAUD;
 }
 
 void board_timing_pin_set(bool high)
