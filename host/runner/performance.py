@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from host.catalog import Progress
 from host.device import Device
 from host.errors import DeviceError
 from host.results.schema import ClockCheck, Latency, Provenance, Window
@@ -193,20 +192,3 @@ def measure_window(
         instructions=statistics.median_low(counts) if counts else None,
     )
     return window, timed.pace
-
-
-def run_performance(
-    device: Device, inputs: Sequence[tuple[str, bytes]], rules: Rules, timing: Timing, progress: Progress
-) -> tuple[Window, ...]:
-    """Calibrate, then one window on each of `inputs` (name, wire bytes). Blocks for the length of all windows."""
-    windows: list[Window] = []
-    pace: Pace | None = None
-    for index, work in enumerate(inputs):
-        progress("windows", index, len(inputs))
-        if pace is None:
-            device.load(work[1])
-            pace = calibrate(device, rules, timing)
-        window, pace = measure_window(device, work, pace, rules, timing)
-        windows.append(window)
-    progress("windows", len(inputs), len(inputs))
-    return tuple(windows)

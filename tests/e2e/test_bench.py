@@ -26,7 +26,7 @@ from host.errors import DeviceError
 from host.link import open_link
 from host.report.progress import Reporter
 from host.results import record, schema
-from host.runner.performance import Timing, run_performance
+from host.runner.performance import Timing, calibrate, measure_window
 from host.runner.rules import RULES
 from host.runner.target import open_target
 
@@ -221,8 +221,9 @@ def test_an_emulator_that_makes_lost_time_good_is_no_broken_clock(firmware_image
         time.sleep(3)
         os.kill(board.pid, signal.SIGCONT)
         timing = Timing(False, image.board.clock_hz, board.take_instruction_counts)
-        inputs = [("zeros", bytes(info.input_bytes))]
-        (window,) = run_performance(device, inputs, RULES["quick"], timing, lambda *_: None)
+        zeros = ("zeros", bytes(info.input_bytes))
+        device.load(zeros[1])
+        window, _ = measure_window(device, zeros, calibrate(device, RULES["quick"], timing), RULES["quick"], timing)
     assert window.duration_us == pytest.approx(window.inferences * (window.instructions or 0) * 0.008, rel=1e-3)
 
 
