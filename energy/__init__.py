@@ -1,4 +1,4 @@
-"""Energy per inference: instruments, the virtual analyser, windows, integration and uncertainty.
+"""Energy per inference: instruments, the virtual analyser, windows, integration, uncertainty and traces.
 
-Nothing is here yet but its place: `host bench --mode energy` says so. This package never imports `host`.
+This package never imports `host`.
 """

@@ -1,4 +1,4 @@
-"""The result record `tinyjoule.result/2`: types, validation, JSON.
+"""The result record `tinyjoule.result/3`: types, validation, JSON.
 
 The structs below are the schema. `encode` checks a record by reading back what it wrote; `decode` refuses unknown
 fields, wrong types and numbers out of range with `ResultInvalid`.
@@ -15,8 +15,8 @@ import msgspec
 
 from host.errors import ResultInvalid
 
-SCHEMA: Final = "tinyjoule.result/2"
-"""What is written. /1, which lacks the fields with defaults, is still read."""
+SCHEMA: Final = "tinyjoule.result/3"
+"""What is written. /1 and /2, which lack fields that have defaults here, are still read."""
 
 Provenance = Literal["measured", "emulated", "replayed"]
 Mode = Literal["performance", "accuracy", "energy"]
@@ -162,7 +162,7 @@ class OperatorCost(_Record, frozen=True):
     weights and other constants, of the activations it reads and of those it writes, each tensor once.
 
     us, cycles, instructions: null where the engine leaves the operator out because it costs nothing, and where nothing
-    counts them."""
+    counts them. uj: microjoules, gross, where the operators' times were laid over a power trace."""
 
     index: Count
     name: str
@@ -172,6 +172,7 @@ class OperatorCost(_Record, frozen=True):
     us: NonNegative | None
     cycles: NonNegative | None
     instructions: Count | None
+    uj: float | None = None
 
 
 class Profile(_Record, frozen=True):
@@ -180,7 +181,7 @@ class Profile(_Record, frozen=True):
     whole_*: of as many inferences on the same input that nobody watched, by turns with those that were. resolution_us:
     of the clock, in each run. deviation: what the operators add up to, less the whole, as a part of the whole; of the
     instructions where they are counted, else of the cycles, else of the time. latency_us of the run says what a
-    microsecond is worth.
+    microsecond is worth. energy_deviation: the operators' energy, less the window's, as a part of it; null without one.
     """
 
     input: str
@@ -191,6 +192,80 @@ class Profile(_Record, frozen=True):
     whole_instructions: Positive | None
     resolution_us: NonNegative
     deviation: float
+    energy_deviation: float | None = None
+
+
+class EnergyWindow(_Record, frozen=True):
+    """Two falling edges of the timing pin with `inferences` runs on one input between them, as an instrument saw it.
+
+    window: its number, from 0. energy_uj: of the whole window, gross. u_uj: its expanded uncertainty (k = 2), without
+    the scatter between windows; null without accuracy data. duration_s: by the instrument's clock. device_us: by the
+    board's; null where it does not tell. clock_ratio: the board's time over the instrument's. The figures are null where
+    the window is so broken that they mean nothing. reasons: why it is not valid.
+    """
+
+    window: Count
+    input: str
+    inferences: Positive
+    valid: bool
+    reasons: list[str]
+    energy_uj: float | None
+    u_uj: NonNegative | None
+    duration_s: NonNegative | None
+    device_us: Positive | None
+    mean_mw: float | None
+    clock_ratio: NonNegative | None
+    samples: Count
+    lost_samples: Count
+    overloads: Count
+    range_switches: Count
+
+
+class BudgetTerm(_Record, frozen=True):
+    """One term of the uncertainty: its standard uncertainty (k = 1), per inference."""
+
+    term: str
+    u_uj: NonNegative
+
+
+class MonitorInfo(_Record, frozen=True):
+    """The instrument. range_a: null with auto-range. voltage: assumed where nothing measured it, then voltage_v says
+    what was assumed or set. windows: how it found them. accuracy_source: where its accuracy is from; null: no data."""
+
+    name: str
+    idn: str
+    rate_hz: NonNegative
+    range_a: NonNegative | None
+    voltage: Literal["measured", "assumed"]
+    voltage_v: NonNegative
+    windows: Literal["marker", "trigger"]
+    accuracy_source: str | None
+
+
+class Energy(_Record, frozen=True):
+    """Energy of one inference: medians over the valid windows, in microjoules unless a name says otherwise.
+
+    value: `net` when the session asked for it, else `gross`. u: its expanded uncertainty; null: no accuracy data.
+    net: gross less the idle power over the window; null unless asked for. idle_mw: mean of before and after; null when
+    it could not be measured. idle_drift: after over before, less 1. mean_mw: over the windows.
+    budget: the terms of the window whose value is the median, and the scatter. clock_ratio: median over the windows.
+    """
+
+    value: float
+    u: NonNegative | None
+    k: NonNegative
+    gross: float
+    net: float | None
+    idle_mw: float | None
+    idle_before_mw: float | None
+    idle_after_mw: float | None
+    idle_drift: float | None
+    mean_mw: float
+    windows: list[EnergyWindow]
+    budget: list[BudgetTerm]
+    monitor: MonitorInfo
+    lost_samples: Count
+    clock_ratio: NonNegative | None
 
 
 class Unit(_Record, frozen=True):
@@ -222,7 +297,7 @@ class Run(_Record, frozen=True):
     throughput_inf_per_s: NonNegative | None
     instructions_per_inference: Positive | None
     accuracy: Accuracy | None
-    energy_uj: None = None
+    energy_uj: Energy | None = None
     profile: Profile | None = None
     clock: ClockCheck | None = None
     unit: Count | None = None
@@ -231,7 +306,7 @@ class Run(_Record, frozen=True):
 class Result(_Record, frozen=True):
     """One result folder. `board` and `firmware` are those of the first of `units`."""
 
-    schema: Literal["tinyjoule.result/1", "tinyjoule.result/2"]
+    schema: Literal["tinyjoule.result/1", "tinyjoule.result/2", "tinyjoule.result/3"]
     provenance: Provenance
     created: Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00$")]
     board: BoardInfo

@@ -35,7 +35,7 @@ def make_result(**changes: object) -> schema.Result:
         accuracy=None,
     )
     result = schema.Result(
-        schema="tinyjoule.result/2",
+        schema="tinyjoule.result/3",
         provenance="emulated",
         created="2026-01-02T03:04:05+00:00",
         board=schema.BoardInfo(name="mps2_an386", core="Cortex-M4F", clock_hz=125_000_000),
@@ -56,7 +56,7 @@ def test_a_written_record_reads_back_the_same(tmp_path: Path) -> None:
 
 def test_the_record_has_the_fields_the_schema_promises() -> None:
     data = json.loads(schema.encode(make_result()))
-    assert data["schema"] == "tinyjoule.result/2"
+    assert data["schema"] == "tinyjoule.result/3"
     assert set(data) == {"schema", "provenance", "created", "board", "firmware", "host", "runs", "units"}
     assert set(data["runs"][0]) == {
         *("task", "mode", "rules", "valid", "reasons", "model", "dataset", "windows", "latency_us"),
@@ -135,7 +135,7 @@ def test_statistics_clocks_and_boards_are_kept() -> None:
 @pytest.mark.parametrize(
     ("place", "value"),
     [
-        (("schema",), "tinyjoule.result/3"),
+        (("schema",), "tinyjoule.result/4"),
         (("provenance",), "guessed"),
         (("created",), "yesterday"),
         (("board", "clock_hz"), 0),

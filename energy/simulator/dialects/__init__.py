@@ -1,0 +1,1 @@
+"""How the virtual analyser speaks: one module for each instrument it can be."""
