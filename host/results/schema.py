@@ -200,8 +200,8 @@ class EnergyWindow(_Record, frozen=True):
 
     window: its number, from 0. energy_uj: of the whole window, gross. u_uj: its expanded uncertainty (k = 2), without
     the scatter between windows; null without accuracy data. duration_s: by the instrument's clock. device_us: by the
-    board's; null where it does not tell. clock_ratio: the board's time over the instrument's. The figures are null where
-    the window is so broken that they mean nothing. reasons: why it is not valid.
+    board's; null where it does not tell. clock_ratio: the board's time over the instrument's. The figures are null
+    where the window is so broken that they mean nothing. reasons: why it is not valid.
     """
 
     window: Count
