@@ -31,15 +31,18 @@ void bench_fill(const struct engine *engine, const struct model *model, const st
 /* Run `runs` >= 0 inferences. Returns 0 or the engine's negative status. */
 int bench_warm_up(struct engine *engine, uint32_t runs);
 
-/* Time `runs` > 0 inferences; with `edges` the timing pin falls at the start and at the end. Blocks; everything sent
- * so far must have left the UART, or its interrupts are measured too. Returns 0 or the engine's negative status;
- * *window is filled in both cases. */
+/* Time `runs` > 0 inferences; with `edges` the timing pin falls at the start and at the end. The first pulse lies
+ * between the edges and not between the clock reads. Blocks; everything sent so far must have left the UART, or its
+ * interrupts are measured too. Returns 0 or the engine's negative status; *window is filled in both cases. */
 int bench_time(struct engine *engine, uint32_t runs, bool edges, struct bench_window *window);
 
 /* Whether the cycle counter's 32 bits cannot have wrapped in so long a time, by the clock of the core. */
 bool bench_cycles_fit(uint64_t duration_us);
 
-/* A falling edge of the timing pin: low for at least 1 us, then high again. */
+/* How long the timing pin stays low: two samples of a power monitor whose logic input takes 100,000 in a second. */
+enum { BENCH_PULSE_US = 25 };
+
+/* A falling edge of the timing pin: low for at least BENCH_PULSE_US, then high again. Blocks meanwhile. */
 void bench_pulse(void);
 
 /* Values of the output tensor; and those of the m-results line. */
