@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from host import freshness
 from host.boards import Board
 from host.embed import EmbeddedModel
 from host.errors import SetupError
@@ -58,12 +59,17 @@ class Image:
 def build(board: Board, *, variant: Variant | None = None, verbose: bool = False) -> Image:
     """Build (only what changed) and return the image. `verbose` lets PlatformIO's output through to the terminal.
 
+    Where nothing changed at all (host/freshness.py), PlatformIO is not even asked, unless to be shown.
+
     variant: other models or another engine than `pio run` builds.
     Raises SetupError with the last lines of the output; the builder names the packages of a missing compiler.
     """
     variant = variant or Variant()
     folder = _compile_folder(variant) / board.name
     with build_lock():
+        digest = freshness.made_of(board) if variant == Variant() else None
+        if not verbose and freshness.is_fresh(folder, digest) and (image := _read_image(board, folder)) is not None:
+            return image
         if _read_image(board, folder) is None:  # SCons trusts files by their names: what is damaged would stay so
             _forget(folder)
         options = ["-v"] if verbose else []
@@ -75,6 +81,8 @@ def build(board: Board, *, variant: Variant | None = None, verbose: bool = False
             _thin(VARIANTS_DIR, KEPT_VARIANTS, variant.key)
             _thin(VARIANTS_DIR / "objects", KEPT_OBJECTS, variant.engine_key)
         image = last_image(board, variant)
+        if image is not None and digest is not None and freshness.made_of(board) == digest:  # not edited meanwhile
+            freshness.remember(folder, digest)
     if image is None:
         raise SetupError(f"PlatformIO built {board.name} but left no build.json: remove .pio and build again")
     return image

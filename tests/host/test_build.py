@@ -18,7 +18,7 @@ from processes import children, wait_for
 
 from host import embed, toolchain
 from host.boards import find_boards, get_board
-from host.build import BUILD_DIR, Image, build, last_image
+from host.build import BUILD_DIR, Image, build, last_image, run_platformio
 from host.catalog import default_catalog
 from host.errors import SetupError
 from host.paths import PROJECT_DIR
@@ -88,7 +88,9 @@ def test_a_build_with_nothing_to_do_touches_nothing(firmware_image: FirmwareImag
     before = times()
     assert folder / "generated" / "build_info.c" in before
     assert any(path.suffix == ".su" for path in before)  # stack usage
-    assert build(image.board) == image
+    assert build(image.board) == image  # by its digest
+    assert times() == before
+    assert run_platformio(image.board)[0] == 0
     assert times() == before
 
 
