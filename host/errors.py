@@ -12,10 +12,9 @@
     |   +-- LoadIncomplete    an input did not arrive whole (no `m-load-done`, or another CRC)
     |   +-- GarbledReply      a line that no rule of the protocol reads, or a reply that is not its command's
     |   +-- DeviceReset       the device started again under us: model, mode and input are gone
-    +-- InstrumentError       a power monitor (nothing raises it until energy/ has instruments)
     +-- ResultInvalid         a record that breaks the result schema
 
-Every message says what happened and what to do next.
+Every message says what happened and what to do next. Power monitors have a tree of their own, energy/errors.py.
 """
 
 
@@ -71,10 +70,6 @@ class GarbledReply(DeviceError):
 
 class DeviceReset(DeviceError):
     """The device started again in the middle of a session."""
-
-
-class InstrumentError(HostError):
-    """A power monitor failed or answered nonsense."""
 
 
 class ResultInvalid(HostError):

@@ -16,6 +16,7 @@ import sys
 from collections.abc import Sequence
 from types import FrameType
 
+from energy.errors import EnergyError
 from host import __version__
 from host.errors import HostError, UsageError
 
@@ -77,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UsageError as error:
         print(f"host: {error}", file=sys.stderr)
         return 2
-    except HostError as error:
+    except (HostError, EnergyError) as error:
         print(f"host: {type(error).__name__}: {error}", *getattr(error, "__notes__", ()), sep="\n", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

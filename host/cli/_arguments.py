@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import argparse
+import re
+
+_PREFIXES = {"": 1.0, "u": 1e-6, "m": 1e-3, "k": 1e3, "M": 1e6}
 
 
 def positive(text: str) -> int:
@@ -23,4 +26,13 @@ def fraction(text: str) -> float:
         value /= 100
     if not 0 < value <= 1:
         raise argparse.ArgumentTypeError(f"must be a fraction or percents, e.g. 0.9 or 90%, not {text!r}")
+    return value
+
+
+def quantity(text: str) -> float:
+    """Above 0, with a prefix or without one: 0.05 and 50m are the same; so are 100000 and 100k."""
+    match = re.fullmatch(r"(\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)([umkM]?)", text)
+    value = float(match[1]) * _PREFIXES[match[2]] if match else 0.0
+    if not 0 < value < 1e12:
+        raise argparse.ArgumentTypeError(f"must be a number above 0, e.g. 0.05, 50m or 100k, not {text!r}")
     return value

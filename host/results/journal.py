@@ -37,8 +37,20 @@ class _Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     pass
 
 
+class MonitorPlan(_Record, frozen=True):
+    """How a person wants energy measured. monitor: NAME@ADDRESS. net: less what idle takes. Null: as the monitor does
+    by itself; voltage_v: what it supplies or, where nobody measures it, what is assumed."""
+
+    monitor: str
+    net: bool = False
+    range_a: schema.NonNegative | None = None
+    rate_hz: schema.NonNegative | None = None
+    voltage_v: schema.NonNegative | None = None
+
+
 class PlanRecord(_Record, frozen=True):
-    """What a person asked for, its tasks and rules settled. boards and ports: pairs, null where nobody said."""
+    """What a person asked for, its tasks and rules settled. boards and ports: pairs, null where nobody said. energy:
+    null in the other modes."""
 
     tasks: list[str]
     mode: schema.Mode
@@ -52,6 +64,21 @@ class PlanRecord(_Record, frozen=True):
     model: str | None
     target: schema.Fraction | None
     link: Literal["auto", "stock"]
+    energy: MonitorPlan | None = None
+
+
+class MonitorRecord(_Record, frozen=True):
+    """What a power monitor has to be when the session goes on, and what it said that it does. model: its key in
+    accuracy.toml; voltage_v: supplied or assumed. measures_voltage: then the assumed one counts for nothing."""
+
+    name: str
+    idn: str
+    model: str
+    windows: Literal["marker", "trigger"]
+    measures_voltage: bool
+    rate_hz: schema.NonNegative
+    range_a: schema.NonNegative | None
+    voltage_v: schema.NonNegative
 
 
 class DeviceRecord(_Record, frozen=True):
@@ -86,6 +113,7 @@ class Header(_Row, frozen=True, tag="session"):
     base: schema.Result
     devices: list[DeviceRecord]
     tasks: list[TaskRecord]
+    monitor: MonitorRecord | None = None
 
 
 class InputRow(_Row, frozen=True, tag="input"):
@@ -118,6 +146,56 @@ class WindowRow(_Row, frozen=True, tag="window"):
     window: schema.Window
 
 
+class ReadingRecord(_Record, frozen=True):
+    """energy.window.Reading, field by field; null for a figure that is no number. All in the instrument's clock."""
+
+    complete: bool
+    start_s: float | None
+    end_s: float | None
+    energy_j: float | None
+    charge_c: float | None
+    flux_vs: float | None
+    start_w: float | None
+    end_w: float | None
+    u_start_s: float | None
+    u_end_s: float | None
+    rate_hz: schema.NonNegative
+    samples: schema.Count
+    lost: schema.Count
+    nans: schema.Count
+    overloads: schema.Count
+    range_switches: schema.Count
+    device_s: float | None
+    voltage_measured: bool
+    reasons: list[str]
+
+
+class EnergyWindowRow(_Row, frozen=True, tag="energy"):
+    """One finished window of an energy run, on input `index`. window: by the board's clock; null where it tells no
+    time."""
+
+    task: str
+    index: schema.Count
+    unit: schema.Count
+    input: str
+    inferences: schema.Positive
+    reading: ReadingRecord
+    window: schema.Window | None = None
+
+
+class IdleRow(_Row, frozen=True, tag="idle"):
+    """What the board takes when it waits, before and after a task's windows; null where it could not be measured."""
+
+    task: str
+    unit: schema.Count
+    when: Literal["before", "after"]
+    mean_w: float | None
+    mean_a: float | None
+    mean_v: float | None
+    duration_s: schema.NonNegative
+    reasons: list[str] = []
+
+
 class ProfileRow(_Row, frozen=True, tag="profile"):
     """The profile of a task, and why it is not valid."""
 
@@ -144,7 +222,7 @@ class DoneRow(_Row, frozen=True, tag="done"):
     """Everything that was planned is finished."""
 
 
-Row = InputRow | CalibratedRow | WindowRow | ProfileRow | DroppedRow | ResumedRow | DoneRow
+Row = InputRow | CalibratedRow | WindowRow | EnergyWindowRow | IdleRow | ProfileRow | DroppedRow | ResumedRow | DoneRow
 
 
 class Journal:
@@ -326,7 +404,7 @@ def _check_rows(header: Header, rows: Sequence[Row], name: str) -> None:
         if isinstance(row, (CalibratedRow, DroppedRow, ResumedRow)):
             continue
         # An input is finished once, whichever board did it; a window or a profile once on each board.
-        key = (type(row), task, index, None if isinstance(row, InputRow) else unit)
+        key = (type(row), task, index, None if isinstance(row, InputRow) else unit, getattr(row, "when", None))
         if key in seen:
             raise ResultInvalid(f"{where}: the same {task or 'end'} was recorded before: two hosts wrote this journal.")
         seen.add(key)

@@ -79,15 +79,15 @@ def summarise(windows: Sequence[Window], unit: str) -> Summary:
 
 
 @dataclass(frozen=True, slots=True)
-class _Timed:
-    """One `infer`, by both clocks."""
+class Timed:
+    """One `infer`, by both clocks. pace: what to go on with."""
 
     duration_us: int
     host_us: int | None
     pace: Pace
 
 
-def _time(device: Device, timing: Timing, pace: Pace, warmup: int) -> _Timed:
+def time_inferences(device: Device, timing: Timing, pace: Pace, warmup: int) -> Timed:
     """pace.inferences on the input that is loaded. Refuses what the clocks show to be impossible."""
     inferences = pace.inferences
     silent_s = 3 * max(inferences, warmup) * pace.slowest_us / 1e6
@@ -104,7 +104,7 @@ def _time(device: Device, timing: Timing, pace: Pace, warmup: int) -> _Timed:
         _compare_clocks(inference.duration_us, likely_us, exchange_us)
     slowest_us = max(pace.slowest_us, inference.duration_us / inferences)
     host_us = inference.host_us if timing.real_time else None
-    return _Timed(inference.duration_us, host_us, replace(pace, slowest_us=slowest_us))
+    return Timed(inference.duration_us, host_us, replace(pace, slowest_us=slowest_us))
 
 
 def _compare_clocks(window_us: int, likely_us: float, host_us: float) -> None:
@@ -155,7 +155,7 @@ def calibrate(device: Device, rules: Rules, timing: Timing) -> Pace:
     """
     pace = Pace(1, 0.0)
     while True:
-        timed = _time(device, timing, pace, 0)
+        timed = time_inferences(device, timing, pace, 0)
         wanted = next_count(pace.inferences, timed.duration_us, rules)
         # Close enough to extrapolate from: a tenth of the window, or one inference that is longer than that.
         if wanted <= 10 * pace.inferences:
@@ -175,20 +175,28 @@ def measure_window(
     device.load(data)
     while True:
         timing.take_counts()  # what calibration and short windows left behind
-        timed = _time(device, timing, pace, rules.warmup)
+        timed = time_inferences(device, timing, pace, rules.warmup)
         if long_enough(pace.inferences, timed.duration_us, rules):
             break
         pace = replace(timed.pace, inferences=next_count(pace.inferences, timed.duration_us, rules))
-    counts = timing.take_counts()[-pace.inferences :]
-    if counts and len(counts) != pace.inferences:
-        raise DeviceError(f"{len(counts)} of {pace.inferences} inferences were counted: run it again, and report it.")
+    return timed_window(name, timed, timing), timed.pace
+
+
+def timed_window(name: str, timed: Timed, timing: Timing) -> Window:
+    """The window on input `name` that was just timed, with what the emulator has counted in it.
+
+    Raises DeviceError when the two contradict each other.
+    """
+    inferences = timed.pace.inferences
+    counts = timing.take_counts()[-inferences:]
+    if counts and len(counts) != inferences:
+        raise DeviceError(f"{len(counts)} of {inferences} inferences were counted: run it again, and report it.")
     if counts and timing.clock_hz:
         _compare_counts(timed.duration_us, counts, timing.clock_hz)
-    window = Window(
+    return Window(
         input=name,
-        inferences=pace.inferences,
+        inferences=inferences,
         duration_us=timed.duration_us,
         host_us=timed.host_us or None,  # a fake device takes no time at all
         instructions=statistics.median_low(counts) if counts else None,
     )
-    return window, timed.pace

@@ -13,7 +13,7 @@ from host.build import Variant
 from host.errors import NotAvailable, SetupError, UsageError
 from host.report.progress import Reporter
 from host.results import schema
-from host.results.journal import PlanRecord
+from host.results.journal import MonitorPlan, PlanRecord
 from host.runner.rules import Rules
 from host.runner.target import DEFAULT_BOARD, wanted_board
 
@@ -23,7 +23,8 @@ class Plan:
     """What a person asked for. boards and ports: pairs by order; none of both is the default board, emulated.
 
     emulators: how many of the one board are emulated. rules None: as the boards are. variant: the engine. model: an
-    added one, by name. target: a fraction that the accuracy is held against in place of the official one.
+    added one, by name. target: a fraction that the accuracy is held against in place of the official one. energy: how
+    energy is measured; there in that mode and in no other.
     """
 
     tasks: tuple[str, ...]
@@ -39,6 +40,7 @@ class Plan:
     model: str | None = None
     target: float | None = None
     link: Literal["auto", "stock"] = "auto"
+    energy: MonitorPlan | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ class Workload:
 
     def items(self, plan: Plan, rules: Rules) -> tuple[catalog.Item, ...]:
         """The inputs that the plan uses: its first ones where it says how many, else what its mode needs."""
-        return self.dataset.items[: plan.inputs or (rules.windows if plan.mode == "performance" else None)]
+        return self.dataset.items[: plan.inputs or (None if plan.mode == "accuracy" else rules.windows)]
 
 
 def places(plan: Plan) -> list[Place]:
@@ -134,6 +136,7 @@ def to_record(plan: Plan, tasks: Iterable[str], rules: schema.RulesName) -> Plan
         model=plan.model,
         target=plan.target,
         link=plan.link,
+        energy=plan.energy,
     )
 
 
@@ -160,4 +163,5 @@ def from_record(record: PlanRecord, ports: Sequence[str]) -> Plan:
         model=record.model,
         target=record.target,
         link=record.link,
+        energy=record.energy,
     )

@@ -1,7 +1,8 @@
 """Run rules: what makes a window long enough, which target counts, and why a run is not valid.
 
 Source of `mlperf`: the MLPerf Tiny run rules. Performance: 5 inputs, windows of at least 10 s and 10 inferences, the
-median counts. Accuracy: every input of the official set, and the official target met. Both on the official model.
+median counts. Energy: the same, between two falling edges of the timing pin. Accuracy: every input of the official set,
+and the official target met. All on the official model.
 `quick` is for a fast look and is marked so wherever its numbers appear.
 
 What `mlperf` takes on trust: a stock firmware cannot prove which model it runs, so its own word for the task counts.
@@ -16,7 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from host.catalog import Dataset, ModelFile
-from host.results.schema import Accuracy, ModelInfo, RulesName, Window
+from host.results.schema import Accuracy, EnergyWindow, ModelInfo, RulesName, Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,9 @@ class Rules:
     min_inferences: int
     warmup: int
 
+
+CLOCK_RATIO_LIMIT = 0.01
+"""By how much the board's clock and the power monitor's may differ: beyond it one of them, or the window, is wrong."""
 
 RULES: dict[str, Rules] = {
     "quick": Rules("quick", windows=5, min_windows=1, min_window_us=200_000, min_inferences=1, warmup=1),
@@ -96,6 +100,34 @@ def performance_reasons(rules: Rules, windows: Sequence[Window], model: ModelFil
                 f"window {number}: {window.inferences} inferences in {window.duration_us / 1e6:.3f} s, the "
                 f"{rules.name} rules ask for {rules.min_inferences} in {rules.min_window_us / 1e6:g} s: run it again"
             )
+    return tuple(reasons)
+
+
+def energy_reasons(
+    rules: Rules, windows: Sequence[EnergyWindow], clock_ratio: float | None, model: ModelFile
+) -> tuple[str, ...]:
+    """Why these windows break the rules and what to do about it. clock_ratio: the board's time over the monitor's."""
+    reasons = list(_model_reasons(rules, model))
+    valid = [window for window in windows if window.valid]
+    if len(valid) < rules.min_windows:
+        reasons.append(
+            f"{len(valid)} valid windows where the {rules.name} rules ask for {rules.min_windows}"
+            + ("" if len(valid) < len(windows) else ": leave out --inputs")
+            + "".join(f"; window {one.window + 1}: {one.reasons[0]}" for one in windows if one.reasons)
+        )
+    if len({window.input for window in windows}) != len(windows):
+        reasons.append("the same input was used twice: use a data set with different names")
+    for window in valid:
+        if not long_enough(window.inferences, round((window.duration_s or 0.0) * 1e6), rules):
+            reasons.append(
+                f"window {window.window + 1}: {window.inferences} inferences in {window.duration_s or 0.0:.3f} s, the "
+                f"{rules.name} rules ask for {rules.min_inferences} in {rules.min_window_us / 1e6:g} s: run it again"
+            )
+    if clock_ratio is not None and abs(clock_ratio - 1) > CLOCK_RATIO_LIMIT:
+        reasons.append(
+            f"the board's clock goes {clock_ratio - 1:+.2%} against the power monitor's, {CLOCK_RATIO_LIMIT:.0%} at "
+            "most is right: check the board's oscillator, board_clock_us() of its port, and that no samples are lost"
+        )
     return tuple(reasons)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ from typing import Literal, Self
 from host import __version__, boards, build, catalog, emulator
 from host.device import Device, DeviceInfo, Transcript
 from host.emulator.counter import ObservedRun
-from host.errors import DeviceError, UsageError
+from host.errors import DeviceError, LinkTimeout, UsageError
 from host.link import Link, open_link
 from host.report.progress import Reporter
 from host.results import schema
@@ -25,6 +25,10 @@ DEFAULT_BOARD = "mps2_an386"
 
 
 LinkKind = Literal["auto", "stock"]
+WindowMode = Literal["performance", "both"]
+"""What windows give on our firmware: the board's times alone, or falling edges of the timing pin as well."""
+ENERGY_BAUD = 9600
+"""Of stock firmware that was built for energy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +79,25 @@ class Connection:
         image: build.Image | None = None,
         variant: build.Variant | None = None,
         link: LinkKind = "stock",
+        mode: WindowMode = "performance",
+        qemu_arguments: Sequence[str] = (),
     ) -> None:
-        """image: what to emulate where there is no port. The other arguments are those of `open_target`."""
+        """image: what to emulate where there is no port, with `qemu_arguments` more. mode: "both" is for energy. The
+        other arguments are those of `open_target`."""
         self.port = port
         self._board = board
         self._transcript = transcript
         self._image = image
         self._variant = variant
         self._link: LinkKind = link
+        self._mode: WindowMode = mode
         self._device: Device | None = None
         self._line: Link | None = None
-        self._emulator = emulator.start(image, timed=timed) if port is None and image is not None else None
+        self._emulator = (
+            emulator.start(image, timed=timed, qemu_arguments=qemu_arguments)
+            if port is None and image is not None
+            else None
+        )
 
     @property
     def emulated(self) -> emulator.Emulator | None:
@@ -95,18 +107,15 @@ class Connection:
     def open(self) -> Target:
         """Find the device and ask it what it is; what was open before is closed. Raises LinkError and DeviceError."""
         self.hang_up()
-        url = self._emulator.url if self._emulator else self.port
         board = self._board
-        line = self._line = open_link(url or "", board.baud if board else spec().limits.baud)
-        device = self._device = Device(line, transcript=self._transcript)
-        name = device.wait_boot()
+        device, line, name = self._answering()
         info = device.info()
         image = self._image
         if info is not None:
             board = _confirm_board(board, info)
             _confirm_engine(board, info, self._variant)
             image = image or build.last_image(board, self._variant)
-            device.set_mode("performance")
+            device.set_mode(self._mode)
         fast = device.speed_up() if info is not None and self._link == "auto" else None
         emulated = board is not None and board.emulator is not None
         return Target(
@@ -121,6 +130,24 @@ class Connection:
             "stock" if fast is None else "frames",
             line.baud,
         )
+
+    def _answering(self) -> tuple[Device, Link, str]:
+        """The device, its line and the vendor's name for it. One that nobody knows may have been built for energy, and
+        for the baud rate that goes with that."""
+        bauds = [self._board.baud if self._board else spec().limits.baud]
+        if self._mode == "both" and self._board is None:
+            bauds.append(ENERGY_BAUD)
+        for baud in bauds:
+            url = self._emulator.url if self._emulator else self.port
+            line = self._line = open_link(url or "", baud)
+            device = self._device = Device(line, transcript=self._transcript)
+            try:
+                return device, line, device.wait_boot()
+            except LinkTimeout:
+                if baud == bauds[-1]:
+                    raise
+                self.hang_up()
+        raise AssertionError("there is one rate at least")
 
     def diagnosis(self) -> str:
         """How an emulated board ended, if it has; "" for one that runs, and for every other."""
