@@ -32,5 +32,9 @@ class Load(Protocol):
     def read(self, timeout_s: float) -> LoadPiece | None:
         """The next piece; None when there is none within timeout_s. Raises EOFError when none will ever come."""
 
+    def pending(self) -> bool:
+        """Whether something has happened that was not read yet, so that `read` would return it at once. A load that
+        waits for nobody, such as a board that runs, has to be read all the time."""
+
     def close(self) -> None:
         """Disconnect. May be called twice."""
