@@ -123,6 +123,21 @@ class VisaSession:
         self._note("<", f"#<{len(data)}>")
         return data
 
+    def query_counted(self, command: str, count: int, *, timeout_s: float | None = None) -> bytes:
+        """Send a question that is answered by `#0`, count bytes and a line end: Keithley tells no length, so that only
+        who asked for so many numbers knows it. GarbledSamples, and closed, when it is anything else."""
+        with self._exchange(command, timeout_s) as deadline_s:
+            self._note(">", command)
+            self._resource.write(command)
+            with self._resource.read_termination_context(None):
+                head = self._read(2, deadline_s, command)
+                if head != b"#0":
+                    raise GarbledSamples(f"{command} was answered with {head!r} instead of #0 and numbers.")
+                data = self._read(count, deadline_s, command)
+                self._read_end(deadline_s, command)
+        self._note("<", f"#0<{len(data)}>")
+        return data
+
     def errors(self) -> list[str]:
         """Take the error queue, oldest first, at most 30 entries."""
         found: list[str] = []
@@ -196,10 +211,13 @@ class VisaSession:
                     f"{command} announces a block of {digits!r} bytes: at most {limit_bytes} are sane."
                 )
             data = self._read(int(digits), deadline_s, command)
-            end = self._read(1, deadline_s, command)
+            self._read_end(deadline_s, command)
+        return data
+
+    def _read_end(self, deadline_s: float, command: str) -> None:
+        end = self._read(1, deadline_s, command)
         if end != b"\n":
             raise GarbledSamples(f"after the block of {command} came {end!r} instead of a line end.")
-        return data
 
 
 def _open(address: str) -> Any:
