@@ -56,17 +56,29 @@ class ArmElf:
             raise SetupError(f"{self._path}: no function {name!r} in its symbol table: is it stripped, or inlined?")
         return address
 
+    def extent(self, name: str) -> tuple[int, int]:
+        """First address of a Thumb function and the one behind its last. Raises SetupError as `function` does."""
+        symbol = self._symbol(name)
+        if symbol is None or symbol[1] == 0:
+            raise SetupError(f"{self._path}: no function {name!r} of a known size in its symbol table: is it stripped?")
+        return symbol[0], symbol[0] + symbol[1]
+
     def find(self, name: str) -> int | None:
         """Like `function`; None when there is none of that name."""
+        symbol = self._symbol(name)
+        return None if symbol is None else symbol[0]
+
+    def _symbol(self, name: str) -> tuple[int, int] | None:
+        """Address and bytes."""
         wanted = name.encode()
         for section in self._sections:
             if section.kind != _SHT_SYMTAB or section.link >= len(self._sections):
                 continue
             names = self._sections[section.link].data
             usable = len(section.data) - len(section.data) % _SYMBOL.size
-            for name_at, value, _size, info, _other, _index in _SYMBOL.iter_unpack(section.data[:usable]):
+            for name_at, value, size, info, _other, _index in _SYMBOL.iter_unpack(section.data[:usable]):
                 if info & 0xF == 2 and names[name_at : name_at + len(wanted) + 1] == wanted + b"\0":
-                    return int(value) & ~1
+                    return int(value) & ~1, int(size)
         return None
 
     def callers(self, address: int) -> tuple[int, ...]:

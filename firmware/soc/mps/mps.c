@@ -81,7 +81,8 @@ int board_uart_set_baud(uint32_t baud)
     return cmsdk_uart_set_baud(baud);
 }
 
-void board_timing_pin_set(bool high)
+/* noinline: the emulated power monitor (host/emulator/plugin/activity.c) watches this function's stores. */
+__attribute__((noinline)) void board_timing_pin_set(bool high)
 {
     volatile uint32_t *led = cortexm_register(mps_fpgaio + FPGAIO_LED);
     uint32_t others = *led & ~1u;
