@@ -7,6 +7,7 @@ the next answer could be the late one of the question before.
 
 from __future__ import annotations
 
+import math
 import re
 import select
 import socket
@@ -15,6 +16,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from energy.errors import GarbledSamples, InstrumentError, InstrumentLost, InstrumentTimeout
 
@@ -102,12 +106,15 @@ class VisaSession:
         return reply
 
     def query_number(self, command: str) -> float:
-        """A question answered by a number. GarbledSamples when it is none."""
+        """A question answered by a finite number. GarbledSamples when it is none."""
         reply = self.query(command)
         try:
-            return float(reply)
+            number = float(reply)
         except ValueError:
-            raise GarbledSamples(f"{command} was answered {reply[:80]!r}, which is no number.") from None
+            number = math.nan
+        if not math.isfinite(number):
+            raise GarbledSamples(f"{command} was answered {reply[:80]!r}, which is no number.")
+        return number
 
     def query_block(
         self, command: str, *, timeout_s: float | None = None, limit_bytes: int = BLOCK_LIMIT_BYTES
@@ -218,6 +225,17 @@ class VisaSession:
         end = self._read(1, deadline_s, command)
         if end != b"\n":
             raise GarbledSamples(f"after the block of {command} came {end!r} instead of a line end.")
+
+
+def from_scpi(values: NDArray[Any]) -> NDArray[np.float32]:
+    """Samples as SCPI spells them: 9.91e37 becomes NaN, 9.9e37 and more +inf, -9.9e37 and less -inf; float32, native
+    byte order."""
+    samples: NDArray[np.float32] = values.astype(np.float32)
+    nowhere = np.abs(samples - np.float32(9.91e37)) < 4e34
+    samples[samples >= np.float32(9.89e37)] = np.inf
+    samples[samples <= np.float32(-9.89e37)] = -np.inf
+    samples[nowhere] = np.nan
+    return samples
 
 
 def _open(address: str) -> Any:

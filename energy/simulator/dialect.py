@@ -29,8 +29,9 @@ class Hardware:
     model: its key in accuracy.toml. rate_hz: at power-on; max_rate_hz: no request may exceed it. ranges_a: full
     scales, rising; the current reads overloaded above 1.05 of it. range_a: at power-on, None is auto-range. range_v:
     full scale of the voltage. noise_i: standard deviation of a sample at max_rate_hz, as a part of the range; noise_v
-    in volts. Both fall with the root of the rate. bits: of the converters, over plus and minus full scale. fifo: how
-    many samples it keeps when nobody fetches them.
+    in volts. Both fall with the root of the rate. bits: of the converters, over plus and minus full scale.
+    measures_voltage: False: the true supply is then off by what accuracy.toml allows of an assumed one. fifo: how many
+    samples it keeps when nobody fetches them.
     """
 
     model: str
@@ -42,6 +43,7 @@ class Hardware:
     noise_i: float = 1e-5
     noise_v: float = 1e-4
     bits: int = 18
+    measures_voltage: bool = True
     fifo: int = 4_000_000
 
 
@@ -68,12 +70,17 @@ class Samples:
 class Desk(Protocol):
     """What a dialect is given: the analyser behind it, and the way out."""
 
-    rate_hz: float
-    """What the instrument says its rate is."""
-    range_a: float | None
-    """None is auto-range."""
-    range_switches: int
-    """Since power-on or *RST."""
+    @property
+    def rate_hz(self) -> float:
+        """What the instrument says its rate is."""
+
+    @property
+    def range_a(self) -> float | None:
+        """None is auto-range."""
+
+    @property
+    def range_switches(self) -> int:
+        """Since power-on."""
 
     def set_rate(self, rate_hz: float) -> float:
         """Ask for a rate the instrument has (the dialect rounds it to its grid); returns what to tell on a read-back,
