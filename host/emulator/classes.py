@@ -35,9 +35,9 @@ _CLASSES = tuple(
         (r"v(?:ldm|stm)(?:ia|db)?|vpush|vpop|ldrd|strd|(?:ldm|stm)(?:ia|db|fd|ea)?|push|pop", "multiple"),
         (r"ldr(?:s?[bh])?t?|ldrex[bh]?", "load"),
         (r"str[bh]?t?|strex[bh]?", "store"),
-        (r"vldr|vstr", "float_transfer"),
+        (r"vldr|vstr|(?:ldc|stc)2?l?", "float_transfer"),  # the latter are MVE's, as binutils 2.40 show them
         (r"vdiv|vsqrt", "float_divide"),
-        (r"v(?:ml[as]|nml[as]|fm[as]|fnm[as])", "float_accumulate"),
+        (r"v(?:ml[as]|nml[as]|fm[as]|fnm[as])|cdp2?", "float_accumulate"),
         (r"v[a-z]+", "float"),
         (r"(?:mul|mla|mls|[su]mull|[su]mlal|umaal|smu[las]|sml[as]|smm)[a-z0-9]*", "multiply"),
     )

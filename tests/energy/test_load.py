@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from energy.errors import EnergyError, TraceError
+from energy.simulator import recording
 from energy.simulator.current import CLASSES, TABLE, SupplyModel, load_model
 from energy.simulator.load import Load, LoadPiece
 from energy.simulator.recording import PULSE_S, RecordedLoad, random_load, record_load
@@ -159,11 +160,13 @@ def test_no_recording_at_all(tmp_path: Path) -> None:
             RecordedLoad(file)
 
 
-def test_a_recording_that_would_fill_the_memory_is_refused_unread(tmp_path: Path) -> None:
+def test_a_recording_that_would_fill_the_memory_is_refused_unread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = tmp_path / "load.npz"
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("ends_s.npy", "w") as entry:
-        for _ in range(1025):
-            entry.write(bytes(1 << 20))
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("ends_s.npy", bytes(1001))
+    monkeypatch.setattr(recording, "MAX_BYTES", 1000)
     with pytest.raises(TraceError, match="larger"):
         RecordedLoad(file)
 
