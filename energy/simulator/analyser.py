@@ -12,7 +12,6 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
 import numpy as np
 
@@ -23,6 +22,7 @@ from energy.simulator.faults import EDGE_KINDS, Fault, Faults
 from energy.simulator.load import Load, LoadPiece
 from energy.simulator.sampling import Block, Sampler
 from energy.simulator.supply import Supply
+from energy.simulator.truth import Label, Truth
 
 READ_S = 0.02
 HISTORY_S = 0.002  # how far back a trigger can reach
@@ -31,16 +31,6 @@ PATIENCE_S = 5.0  # how long the load is held when nobody fetches samples; then 
 PULSE_S = 25e-6
 MIN_V, MAX_V = 0.5, 5.0
 Edges = list[tuple[float, bool]]
-
-
-class TruthKeeper(Protocol):
-    """Who writes down the true energies (energy/simulator/truth.py)."""
-
-    def feed(self, piece: LoadPiece) -> None:
-        """Every piece, in order, as the supply advanced it."""
-
-    def label(self, task: str, window: int, inferences: int) -> None:
-        """What the next window is."""
 
 
 @dataclass(slots=True)
@@ -67,7 +57,7 @@ class Analyser:
         errors: ErrorModel,
         faults: Faults,
         seed: int,
-        truth: TruthKeeper | None = None,
+        truth: Truth | None = None,
     ) -> None:
         """The supply gives what it is set to, but for the error of it. The load is closed at the end."""
         self._load, self._supply, self._hardware = load, supply, hardware
@@ -158,9 +148,9 @@ class Analyser:
         self.stop()
         self._when_read(lambda: self._arm(triggered, limit))
 
-    def label(self, task: str, window: int, inferences: int) -> None:
+    def label(self, label: Label) -> None:
         """The next window is this one. Returns when everything before this call is known."""
-        self._when_read(lambda: self._truth.label(task, window, inferences) if self._truth else None)
+        self._when_read(lambda: self._truth.label(label) if self._truth else None)
 
     def stop(self, *, keep: bool = False) -> None:
         """See Desk."""
@@ -231,15 +221,21 @@ class Analyser:
         done.wait(FLUSH_S + PATIENCE_S + 1.0)
 
     def _follow(self) -> None:
+        try:
+            self._follow_load()
+        except EOFError:
+            pass  # the load has ended; the instrument has not
+        except EnergyError as error:
+            self.failure = error
+        while not self._closing:
+            with self._changed:
+                self._serve_requests()
+                self._changed.wait(READ_S)
+
+    def _follow_load(self) -> None:
         waiting_since = 0.0
         while not self._closing:
-            try:
-                piece = self._load.read(READ_S)
-            except EOFError:
-                break
-            except EnergyError as error:
-                self.failure = error
-                break
+            piece = self._load.read(READ_S)
             with self._changed:
                 if piece is not None:
                     self._advance(piece)
@@ -248,12 +244,6 @@ class Analyser:
                     waiting_since = time.monotonic()
                 elif not self._load.pending() or time.monotonic() - waiting_since > FLUSH_S:
                     self._serve_requests()
-        with self._changed:
-            self._serve_requests()
-        while not self._closing:  # the load has ended; the instrument has not
-            with self._changed:
-                self._changed.wait(READ_S)
-                self._serve_requests()
 
     def _serve_requests(self) -> None:
         for request in self._requests:

@@ -16,10 +16,11 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from energy.errors import EnergyError, MonitorUnknown
 from energy.simulator import dialects
-from energy.simulator.analyser import Analyser, TruthKeeper
+from energy.simulator.analyser import Analyser
 from energy.simulator.current import load_model
 from energy.simulator.dialect import Dialect, Samples, State
 from energy.simulator.errors_model import of as errors_of
@@ -27,6 +28,7 @@ from energy.simulator.faults import LINE_KINDS, Faults, parse_faults
 from energy.simulator.load import Load
 from energy.simulator.scpi import ErrorQueue, commands_of, execute
 from energy.simulator.supply import Supply
+from energy.simulator.truth import Truth
 
 NAMES = tuple(sorted(module.name for module in pkgutil.iter_modules(dialects.__path__) if module.name[0] != "_"))
 TICK_S = 0.01
@@ -282,11 +284,11 @@ class Simulator:
         seed: int = 1,
         faults: str = "",
         errors: str = "none",
-        truth: Callable[[Supply], TruthKeeper] | None = None,
+        truth: Path | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
-        """port 0: any; see `port` then. truth: makes the keeper of true energies. The load is closed at the end.
+        """port 0: any; see `port` then. truth: the file of true energies. The load is closed at the end.
 
         Raises EnergyError for a dialect, faults or errors that make no sense, and for a port that cannot be had.
         """
@@ -295,7 +297,7 @@ class Simulator:
         make = importlib.import_module(f"energy.simulator.dialects.{dialect}").Dialect
         self.supply = Supply(load_model().supply)
         model = errors_of(errors, make.HARDWARE, seed, self.supply.volts)
-        keeper = truth(self.supply) if truth else None
+        keeper = Truth(truth, self.supply) if truth else None
         self.analyser = Analyser(load, self.supply, make.HARDWARE, model, Faults(parse_faults(faults)), seed, keeper)
         try:
             self._server = _Server(self.analyser, make, seed, (host, port))
