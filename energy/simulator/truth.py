@@ -54,10 +54,10 @@ class Truth:
         self._begun_s: float | None = None
         self._energy_j = 0.0
 
-    def label(self, label: Label) -> None:
+    def label(self, task: str, window: int, inferences: int) -> None:
         """The next two falling edges are this window's; one that is open is none. Called when everything that the
         board did before has been fed."""
-        self._label, self._begun_s = label, None
+        self._label, self._begun_s = Label(task, window, inferences), None
 
     def feed(self, piece: LoadPiece) -> None:
         """A piece that has been through Supply.advance, in order. Raises EnergyError when the file cannot be written.

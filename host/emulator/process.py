@@ -23,14 +23,16 @@ STDERR_TAIL_BYTES = 2000
 class Child:
     """A program of ours: started, watched, stopped and reaped. Its output goes to files, so that it never blocks."""
 
-    def __init__(self, command: Sequence[str], folder: Path, *, pass_fds: Sequence[int] = ()) -> None:
-        """Start `command`; stdout and stderr are kept in `folder`."""
+    def __init__(
+        self, command: Sequence[str], folder: Path, *, pass_fds: Sequence[int] = (), listens: bool = False
+    ) -> None:
+        """Start `command`; stdout and stderr are kept in `folder`. listens: it gets what `say` says."""
         self._what = Path(command[0]).name
         self._stdout = folder / "stdout"
         self._stderr = folder / "stderr"
         self._last_words = ""
         with self._stdout.open("wb") as stdout, self._stderr.open("wb") as stderr:
-            self._process = _spawn(command, stdout, stderr, pass_fds)
+            self._process = _spawn(command, stdout, stderr, pass_fds, listens=listens)
 
     @property
     def pid(self) -> int:
@@ -53,6 +55,13 @@ class Child:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(size - STDERR_TAIL_BYTES, 0))
             return file.read().decode(errors="replace").strip()
+
+    def say(self, line: str) -> None:
+        """Write a line to its stdin. Raises OSError when it does not listen any more."""
+        if self._process.stdin is None:
+            raise OSError("it was not started to listen")
+        self._process.stdin.write(line.encode() + b"\n")
+        self._process.stdin.flush()
 
     def wait_until(self, ready: Callable[[], bool], timeout_s: float) -> None:
         """Wait until `ready`. Raises SetupError, quoting stderr, when the program dies first or takes too long."""
@@ -83,6 +92,9 @@ class Child:
 
     def stop(self) -> None:
         """End it, politely and then not, and reap it. May be called twice."""
+        if self._process.stdin is not None:
+            with contextlib.suppress(OSError):  # what it did not take is of no use any more
+                self._process.stdin.close()
         if self.alive():
             self._process.terminate()
             try:
@@ -138,9 +150,14 @@ class ChildBoard:
 
 
 def _spawn(
-    command: Sequence[str], stdout: BinaryIO, stderr: BinaryIO, pass_fds: Sequence[int]
+    command: Sequence[str], stdout: BinaryIO, stderr: BinaryIO, pass_fds: Sequence[int], *, listens: bool
 ) -> subprocess.Popen[bytes]:
     # A session of its own: Ctrl-C in the terminal is for the host, which then ends the child in order.
     return subprocess.Popen(
-        tied(command), stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, pass_fds=pass_fds, start_new_session=True
+        tied(command),
+        stdin=subprocess.PIPE if listens else subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=stderr,
+        pass_fds=pass_fds,
+        start_new_session=True,
     )

@@ -24,7 +24,8 @@ def feed(truth: Truth, supply: Supply, load: RandomLoad, windows: dict[int, Labe
     """All of a load, with these labels in front of its pieces."""
     for at in range(len(load.windows) + 2):
         if at in windows:
-            truth.label(windows[at])
+            label = windows[at]
+            truth.label(label.task, label.window, label.inferences)
         piece = load.read(0.0)
         assert piece is not None
         truth.feed(supply.advance(piece))
@@ -67,7 +68,7 @@ def test_how_a_load_is_cut_does_not_matter(tmp_path: Path) -> None:
         path = tmp_path / f"{parts}.json"
         supply = Supply(load_model().supply)
         truth = Truth(path, supply)
-        truth.label(Label("a", 0, 1))
+        truth.label("a", 0, 1)
         load = random_load(8, 1)
         for _ in range(3):
             piece = load.read(0.0)
@@ -91,10 +92,10 @@ def test_only_what_has_a_label_and_two_edges(tmp_path: Path) -> None:
 
     window(0.0, 0.1, 0.2)
     assert not path.exists()
-    truth.label(Label("a", 0, 1))
+    truth.label("a", 0, 1)
     window(1.0, 1.1)  # the board was reset in its window
     assert not path.exists()
-    truth.label(Label("a", 0, 2))
+    truth.label("a", 0, 2)
     window(2.0)
     window(3.0, 3.1)
     window(4.0, 4.2)
