@@ -81,7 +81,8 @@ def _serve(simulator: Simulator, until_eof: bool) -> None:
         if not data or len(received) > MAX_LABEL_BYTES:
             return
         for line in lines:
-            simulator.analyser.label(parse_label(line.decode("utf-8", "replace")))
+            label = parse_label(line.decode("utf-8", "replace"))
+            simulator.analyser.label(label.task, label.window, label.inferences)
             _say("labelled")
 
 

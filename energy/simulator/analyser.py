@@ -22,7 +22,7 @@ from energy.simulator.faults import EDGE_KINDS, Fault, Faults
 from energy.simulator.load import Load, LoadPiece
 from energy.simulator.sampling import Block, Sampler
 from energy.simulator.supply import Supply
-from energy.simulator.truth import Label, Truth
+from energy.simulator.truth import Truth
 
 READ_S = 0.02
 HISTORY_S = 0.002  # how far back a trigger can reach
@@ -148,9 +148,9 @@ class Analyser:
         self.stop()
         self._when_read(lambda: self._arm(triggered, limit))
 
-    def label(self, label: Label) -> None:
+    def label(self, task: str, window: int, inferences: int) -> None:
         """The next window is this one. Returns when everything before this call is known."""
-        self._when_read(lambda: self._truth.label(label) if self._truth else None)
+        self._when_read(lambda: self._truth.label(task, window, inferences) if self._truth else None)
 
     def stop(self, *, keep: bool = False) -> None:
         """See Desk."""
