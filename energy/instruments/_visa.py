@@ -13,11 +13,9 @@ from numpy.typing import NDArray
 
 from energy.errors import GarbledSamples, InstrumentError, MonitorUnknown
 from energy.instrument import SampleChunk, WindowKind
-from energy.visa import Transcript, VisaSession
+from energy.visa import Transcript, VisaSession, from_scpi
 
 POLL_S = 0.02
-OVERLOAD_FROM = 9.895e37  # 9.9e37 is an overload and 9.91e37 no number, both as float32
-NAN_FROM = 9.905e37
 
 
 def split_options(address: str, defaults: dict[str, int]) -> tuple[str, dict[str, int]]:
@@ -43,13 +41,8 @@ def floats(data: bytes, kind: str, columns: int = 1) -> NDArray[np.float32]:
     """
     if len(data) % (np.dtype(kind).itemsize * columns):
         raise GarbledSamples(f"{len(data)} bytes are no whole number of samples: check the instrument's firmware.")
-    with np.errstate(over="ignore"):
-        values = np.frombuffer(data, dtype=kind).astype(np.float32).reshape(-1, columns)
-    size = np.abs(values)
-    if size.size and not size.max() < OVERLOAD_FROM:  # nearly always nothing is wrong: one look is enough
-        values[size >= OVERLOAD_FROM] = np.copysign(np.inf, values[size >= OVERLOAD_FROM])
-        values[(size >= NAN_FROM) & np.isfinite(size)] = np.nan
-    return values
+    with np.errstate(over="ignore"):  # a double beyond float32 is an overload too
+        return from_scpi(np.frombuffer(data, dtype=kind)).reshape(-1, columns)
 
 
 class VisaMonitor:
@@ -74,6 +67,11 @@ class VisaMonitor:
         self.model = self.idn.partition(",")[2].partition(",")[0].strip()
         self._rate_hz = math.nan
         self._taken = 0
+        try:
+            self._session.write("*CLS")  # errors of whoever was here before are not ours
+        except InstrumentError:
+            self._session.close()
+            raise
 
     def __enter__(self) -> Self:
         """Itself."""
@@ -122,6 +120,20 @@ class VisaMonitor:
         for command in commands:
             self._session.write(command)
         self._session.check(doing)
+
+    def _positive(self, question: str) -> float:
+        """A number over 0. Raises GarbledSamples."""
+        value = self._session.query_number(question)
+        if not 0 < value < math.inf:
+            raise GarbledSamples(f"{question} was answered {value}: switch the instrument off and on.")
+        return value
+
+    def _count(self, question: str) -> int:
+        """A whole number of at least 0. Raises GarbledSamples."""
+        value = self._session.query_number(question)
+        if not 0 <= value < 1 << 53:
+            raise GarbledSamples(f"{question} was answered {value}: switch the instrument off and on.")
+        return round(value)
 
     def _nothing(self, until_s: float) -> bool:
         """Wait a little for samples; False when it is time to come back without."""

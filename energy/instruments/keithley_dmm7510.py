@@ -10,45 +10,31 @@ from typing import ClassVar
 
 from energy.errors import InstrumentError
 from energy.instrument import SampleChunk, Settings
-from energy.instruments._visa import VisaMonitor, floats, split_options
+from energy.instruments._keithley import BUFFER, LEAST, KeithleyMonitor
+from energy.instruments._visa import floats, split_options
 from energy.visa import Transcript
 
 SUMMARY = "Keithley DMM7510/DMM6500: current at up to 1 MS/s; the voltage is assumed"
 ADDRESS = "TCPIP0::HOST::5025::SOCKET"
 IDN = r"KEITHLEY INSTRUMENTS,MODEL DMM(7510|6500),"
 
-BUFFER = '"tinyjoule"'
 READINGS = {"DMM7510": 27_500_000, "DMM6500": 7_000_000}  # that a compact buffer can hold
 AT_ONCE = 250_000
-ARMED = ("WAITING", "RUNNING", "IDLE")
-ARM_S = 5.0
 
 
 def open_instrument(address: str, transcript: Transcript | None = None) -> KeithleyDmm7510:
     """Open it and ask who it is. Raises EnergyError."""
     plain, _ = split_options(address, {})
-    return KeithleyDmm7510(plain, transcript)
+    return KeithleyDmm7510(plain, IDN, transcript=transcript)
 
 
-class KeithleyDmm7510(VisaMonitor):
+class KeithleyDmm7510(KeithleyMonitor):
     """The meter; it stays on its current function, as the board's current flows through it."""
 
     name = "keithley_dmm7510"
     measures_voltage = False
     default_rate_hz: ClassVar[float] = 1e6
     default_range_a: ClassVar[float | None] = 0.1
-
-    def __init__(self, address: str, transcript: Transcript | None) -> None:
-        """See open_instrument."""
-        super().__init__(address, IDN, transcript=transcript)
-        self.model = self.model.removeprefix("MODEL ")
-        self._size = 0
-        try:
-            self._session.write(f"TRAC:DEL {BUFFER}")  # of a session that died; mostly there is none,
-            self._session.errors()  # and then it says so
-        except BaseException:
-            self._session.close()
-            raise
 
     def configure(self, wanted: Settings) -> Settings:
         """Set function, range, rate and trigger; returns what it took."""
@@ -59,53 +45,29 @@ class KeithleyDmm7510(VisaMonitor):
         rate = f"{min(max(wanted.rate_hz, 1e3), 1e6):.0f}"
         self._send(f"DIG:CURR:SRAT {rate}", "DIG:CURR:APER AUTO", doing=f"setting {rate} samples per second")
         self._send("FORM SRE", "FORM:BORD SWAP", "TRIG:EXT:IN:EDGE FALL", doing="setting format and trigger")
-        self._rate_hz = self._session.query_number("DIG:CURR:SRAT?")
-        return Settings(self._rate_hz, self._session.query_number("DIG:CURR:RANG?"), wanted.voltage_v)
+        self._rate_hz = self._positive("DIG:CURR:SRAT?")
+        return Settings(self._rate_hz, self._positive("DIG:CURR:RANG?"), wanted.voltage_v)
 
     def start(self, *, triggered: bool, duration_s: float) -> None:
         """Digitise duration_s, at once or from the next falling edge on. Raises when its memory is too small."""
         self._halt()
-        size = max(10, math.ceil(duration_s * self._rate_hz))
-        if size > READINGS.get(self.model, 0):
-            longest_hz = READINGS.get(self.model, 0) / duration_s
+        size = max(LEAST, math.ceil(duration_s * self._rate_hz))
+        if size > READINGS[self.model]:
             raise InstrumentError(
                 f"{self.model} cannot hold {duration_s:.1f} s at {self._rate_hz:g} samples per second: "
-                f"give a rate of at most {longest_hz:.0f}."
+                f"give a rate of at most {READINGS[self.model] / duration_s:.0f}."
             )
-        if self._size:
-            self._session.write(f"TRAC:DEL {BUFFER}")
-        self._send(f"TRAC:MAKE {BUFFER},{size},COMP", doing=f"making room for {size} readings")
-        self._size = size
-        blocks = [f"BUFF:CLE 1,{BUFFER}"]
-        if triggered:
-            blocks.append("WAIT 2,EXT,ENT")
-        blocks.append(f"MDIG {len(blocks) + 1},{BUFFER},{size}")
-        self._send('TRIG:LOAD "EMPTY"', *(f"TRIG:BLOC:{block}" for block in blocks), "INIT", doing="starting")
-        self._await_armed()
-        self._taken = 0
-
-    def _await_armed(self) -> None:
-        until_s = time.monotonic() + ARM_S
-        while not (state := self._session.query("TRIG:STAT?")).startswith(ARMED):
-            if not self._nothing(until_s):
-                raise InstrumentError(f"{self.model} does not start: its trigger model is {state[:60]!r}.")
+        self._make_buffer(size, "COMP")
+        wait = ["WAIT EXT,ENT"] if triggered else []
+        self._run([f"BUFF:CLE {BUFFER}", *wait, f"MDIG {BUFFER},{size}"])
 
     def read(self, timeout_s: float) -> SampleChunk | None:
         """The next readings out of the buffer, while it is still being filled. None too when it is full and read."""
         until_s = time.monotonic() + timeout_s
         while True:
-            there = round(self._session.query_number(f"TRAC:ACT? {BUFFER}"))
-            self._session.check("digitising")
-            count = min(there - self._taken, AT_ONCE)
+            count = min(self._readings() - self._taken, AT_ONCE)
             if count > 0:
                 asked = f"TRAC:DATA? {self._taken + 1},{self._taken + count},{BUFFER},READ"
                 return self._chunk(floats(self._session.query_counted(asked, 4 * count), "<f4")[:, 0], None)
             if not self._nothing(until_s):
                 return None
-
-    def _halt(self) -> None:
-        self._session.write("ABOR")
-
-    def _restore(self) -> None:
-        self._session.write('TRIG:LOAD "EMPTY"')
-        self._session.write(f"TRAC:DEL {BUFFER}")

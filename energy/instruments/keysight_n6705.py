@@ -82,9 +82,9 @@ class KeysightN6705(VisaMonitor):
         if self._pin_was is None:
             self._pin_was = (self._session.query(f"DIG:PIN{pin}:FUNC?"), self._session.query(f"DIG:PIN{pin}:POL?"))
         self._send(f"DIG:PIN{pin}:FUNC TINP", f"DIG:PIN{pin}:POL NEG", doing="setting the trigger pin")
-        self._rate_hz = 1 / self._session.query_number(f"SENS:ELOG:PER? {at}")
-        range_a = None if wanted.range_a is None else self._session.query_number(f"SENS:ELOG:CURR:RANG? {at}")
-        return Settings(self._rate_hz, range_a, self._session.query_number(f"VOLT? {at}"))
+        self._rate_hz = 1 / self._positive(f"SENS:ELOG:PER? {at}")
+        range_a = None if wanted.range_a is None else self._positive(f"SENS:ELOG:CURR:RANG? {at}")
+        return Settings(self._rate_hz, range_a, self._positive(f"VOLT? {at}"))
 
     def start(self, *, triggered: bool, duration_s: float) -> None:
         """Log at once, or from the next falling edge on. It logs for ever: duration_s does not matter."""

@@ -43,7 +43,10 @@ def rate_of(name: str) -> float:
     if found is None:
         raise GarbledSamples(f"FLOG:SRAT? was answered {name[:40]!r}, which is no sample rate.")
     whole, rest = found.groups()
-    return float(f"{whole}.{rest or 0}") * (1000 if rest is not None else 1)
+    rate_hz = float(f"{whole}.{rest or 0}") * (1000 if rest is not None else 1)
+    if not 0 < rate_hz < 1e9:
+        raise GarbledSamples(f"FLOG:SRAT? was answered {name[:40]!r}, which is no sample rate.")
+    return rate_hz
 
 
 class RsNgu(VisaMonitor):
@@ -79,8 +82,8 @@ class RsNgu(VisaMonitor):
             doing="setting events and trigger",
         )
         self._rate_hz = rate_of(self._session.query("FLOG:SRAT?"))
-        range_a = None if wanted.range_a is None else self._session.query_number("SENS:CURR:RANG?")
-        return Settings(self._rate_hz, range_a, self._session.query_number("VOLT?"))
+        range_a = None if wanted.range_a is None else self._positive("SENS:CURR:RANG?")
+        return Settings(self._rate_hz, range_a, self._positive("VOLT?"))
 
     def start(self, *, triggered: bool, duration_s: float) -> None:
         """Log at once, or from the next falling edge on. It logs for ever: duration_s does not matter."""
@@ -151,4 +154,4 @@ class RsNgu(VisaMonitor):
             self._failure = error
 
     def _events(self, register: str) -> int:
-        return round(self._session.query_number(f"{register}:EVEN?"))
+        return self._count(f"{register}:EVEN?")

@@ -42,6 +42,7 @@ class Dialect:
         ranges_a=(100e-6, 1e-3, 0.01, 0.1, 1.0, 3.0),
         range_a=3.0,
         noise_i=3e-5,
+        measures_voltage=False,
     )
     SCPI: ClassVar[bool] = True
 
