@@ -12,7 +12,7 @@ BIN = .venv/bin
 C_SOURCES = $(shell git ls-files --cached --others --exclude-standard 'firmware/*.[ch]' 'firmware/*.cc' 'host/*.[ch]' 'tests/*.[ch]')
 
 help:
-	@echo "make bench      set up, then measure every task on an emulated Cortex-M4"
+	@echo "make bench      set up, then measure latency and energy of every task on an emulated Cortex-M4"
 	@echo "make engine-bench  count the engine's instructions on every emulated core, beside upstream TFLM's"
 	@echo "make fleet-bench   time an accuracy run on one emulated board and on two"
 	@echo "make test       set up, then run the tests (make test-long: the long ones too)"
@@ -33,7 +33,7 @@ setup-train:
 	@tools/bootstrap.sh train
 
 bench: setup
-	@$(BIN)/host bench
+	@$(BIN)/host bench --mode energy
 
 engine-bench: setup
 	@$(BIN)/host engine-bench

@@ -36,3 +36,8 @@ def quantity(text: str) -> float:
     if not 0 < value < 1e12:
         raise argparse.ArgumentTypeError(f"must be a number above 0, e.g. 0.05, 50m or 100k, not {text!r}")
     return value
+
+
+def current_range(text: str) -> float | str:
+    """A `quantity`, or "auto"."""
+    return text if text == "auto" else quantity(text)

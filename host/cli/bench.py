@@ -8,15 +8,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from host.cli._arguments import fraction, positive
+from host.cli._arguments import current_range, fraction, positive, quantity
 from host.cli._engine import add_engine_arguments, engine_variant
 
 if TYPE_CHECKING:
     from host.report.progress import Reporter
-    from host.results.journal import PlanRecord
+    from host.results.journal import MonitorPlan, PlanRecord
     from host.runner.session import Outcome
 
-SUMMARY = "measure latency or accuracy of the models on a board, real or emulated"
+SUMMARY = "measure latency, energy or accuracy of the models on a board, real or emulated"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,8 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--mode",
         choices=("performance", "accuracy", "energy"),
-        help="what to measure; default: performance; energy arrives later",
+        help="what to measure; default: performance; energy: with the latency of the same windows",
     )
+    _add_monitor(parser)
     parser.add_argument(
         "--rules",
         choices=("quick", "mlperf"),
@@ -36,7 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--target", type=fraction, metavar="X", help="hold the accuracy against this, e.g. 0.9 or 90%%")
     parser.add_argument("--model", metavar="NAME", help="an added model (`host models add`) instead of the catalogue's")
     parser.add_argument(
-        "--profile", action="store_true", help="also tell what each operator of the model costs (performance mode)"
+        "--profile",
+        action="store_true",
+        help="also tell what each operator of the model costs (performance and energy mode)",
     )
     add_engine_arguments(parser)
     parser.add_argument(
@@ -84,6 +87,31 @@ def _add_boards(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_monitor(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--monitor",
+        metavar="NAME@ADDRESS",
+        help="the power monitor of --mode energy: see `host monitors`; default on an emulated board: simulated. "
+        "NAME@simulated[?seed=N&faults=...] has its adapter measure an emulated board",
+    )
+    parser.add_argument("--net", action="store_true", help="energy: report it less what the board takes when it waits")
+    parser.add_argument(
+        "--range",
+        type=current_range,
+        metavar="A",
+        help="energy: the monitor's current range in amperes, e.g. 50m, or auto; default: its own",
+    )
+    parser.add_argument(
+        "--rate", type=quantity, metavar="HZ", help="energy: samples per second, e.g. 100k; default: the monitor's own"
+    )
+    parser.add_argument(
+        "--voltage",
+        type=quantity,
+        metavar="V",
+        help="energy: what the monitor supplies; where it neither supplies nor measures it, what is assumed",
+    )
+
+
 def _new_session(args: argparse.Namespace, reporter: Reporter) -> Outcome:
     from host.runner.session import Plan, run_session
 
@@ -101,14 +129,30 @@ def _new_session(args: argparse.Namespace, reporter: Reporter) -> Outcome:
         model=args.model,
         target=args.target,
         link=args.link or "auto",
+        energy=_monitor_plan(args) if args.mode == "energy" else None,
     )
     return run_session(plan, reporter)
+
+
+def _monitor_plan(args: argparse.Namespace) -> MonitorPlan:
+    from host.results.journal import MonitorPlan
+    from host.runner.monitor import wanted_monitor
+
+    return MonitorPlan(
+        monitor=wanted_monitor(args.monitor, bool(args.port)),
+        net=args.net,
+        range_a=args.range,
+        rate_hz=args.rate,
+        voltage_v=args.voltage,
+    )
 
 
 def _resumed_session(args: argparse.Namespace, reporter: Reporter) -> Outcome:
     from host.runner.session import resume_session
 
-    return resume_session(args.resume, args.port, reporter, check=lambda plan: _check_asked(args, plan))
+    return resume_session(
+        args.resume, args.port, reporter, check=lambda plan: _check_asked(args, plan), monitor=args.monitor
+    )
 
 
 def _check_asked(args: argparse.Namespace, plan: PlanRecord) -> None:
@@ -129,6 +173,7 @@ def _check_asked(args: argparse.Namespace, plan: PlanRecord) -> None:
         "--engine": (args.engine, plan.engine),
         "--tflm-dir": (args.tflm_dir and str(args.tflm_dir.absolute()), plan.tflm_dir),
         "--out": (args.out and args.out.absolute(), args.resume.absolute().parent),
+        **{option: (given, getattr(plan.energy, field, None)) for option, field, given in _asked_of_monitor(args)},
     }
     for option, (given, was) in asked.items():
         if given and given != was:
@@ -138,14 +183,27 @@ def _check_asked(args: argparse.Namespace, plan: PlanRecord) -> None:
             )
 
 
+def _asked_of_monitor(args: argparse.Namespace) -> list[tuple[str, str, float | str | None]]:
+    """Options that only an energy session has: as typed, their names in a MonitorPlan, what they are given. Not
+    --monitor: in a session that goes on it may be at another address."""
+    return [
+        ("--net", "net", args.net),
+        ("--range", "range_a", args.range),
+        ("--rate", "rate_hz", args.rate),
+        ("--voltage", "voltage_v", args.voltage),
+    ]
+
+
 def _check(args: argparse.Namespace) -> None:
     """Options that do not go together, whatever the session."""
     from host.errors import UsageError
 
     if args.flash:
         raise UsageError("--flash is for --micro; `host flash BOARD` loads the tasks.")
-    if args.mode == "energy":
-        raise UsageError("energy arrives later, with the power monitors: use --mode performance or accuracy.")
+    if args.mode != "energy" and args.resume is None:
+        for option, _, given in (("--monitor", "", args.monitor), *_asked_of_monitor(args)):
+            if given:
+                raise UsageError(f"{option} is about measuring energy: use it with --mode energy.")
     if args.profile and args.mode == "accuracy":
         raise UsageError(f"--profile tells where the time goes: use it without --mode {args.mode}.")
     if args.target is not None and args.mode != "accuracy" and args.resume is None:
@@ -172,6 +230,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _show(args: argparse.Namespace, outcome: Outcome) -> int:
     """Print the records; returns the exit code."""
+    from host.report.energy import print_energy
     from host.report.profile import print_profile
     from host.report.table import print_result, stdout_console
     from host.results import schema
@@ -181,6 +240,8 @@ def _show(args: argparse.Namespace, outcome: Outcome) -> int:
     else:
         console = stdout_console()
         print_result(outcome.result, console)
+        for run in outcome.result.runs:
+            print_energy(outcome.result, run, console)
         for run in outcome.result.runs:
             print_profile(outcome.result, run, console)
         print(f"results: {outcome.folder}")

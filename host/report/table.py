@@ -8,6 +8,8 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console, JustifyMethod
 from rich.table import Table
 
+from host.report.energy import energy_text
+from host.report.energy import notes as energy_notes
 from host.results.schema import Accuracy, ClockCheck, Result, Run, Unit
 
 NONE = "-"
@@ -39,6 +41,26 @@ def _spread(run: Run) -> str:
         low, high = (f"{end / 1e3:.3f}" for end in (latency.interval.low, latency.interval.high))
         text += f"\n{low}" if low == high else f"\n{low} to\n{high}"
     return text
+
+
+def _energy(run: Run) -> str:
+    energy = run.energy_uj
+    if energy is None:
+        return NONE
+    lines = [energy_text(energy)]
+    if energy.u is None and energy.value is not None:
+        lines.append("no accuracy data")
+    if energy.net is not None:
+        lines.append("net of idle")
+    return "\n".join(lines)
+
+
+def _power(run: Run) -> str:
+    energy = run.energy_uj
+    if energy is None:
+        return NONE
+    mean = NONE if energy.mean_mw is None else f"{energy.mean_mw:.4g}"
+    return mean if energy.idle_mw is None else f"{mean}\nidle {energy.idle_mw:.3g}"
 
 
 def _throughput(run: Run) -> str:
@@ -102,16 +124,19 @@ def heading(result: Result) -> str:
 
 
 def result_table(result: Result) -> Table:
-    """One row per run; columns that no run fills are left out."""
+    """One row per run; columns that no run fills are left out, and beside energy those that latency tells as well."""
     emulated = "emulated " if result.provenance == "emulated" else ""
     many = len(result.units) > 1
+    energy = any(run.mode == "energy" for run in result.runs)
     table = Table()
     columns: list[tuple[str, JustifyMethod, Callable[[Run], str]]] = [
         ("task", "left", lambda run: run.task),
         ("board", "left", lambda run: _board(result, run) if many else NONE),
         (f"latency,\n{emulated}ms", "right", _latency),
-        ("variation,\n95 %\ninterval", "right", _spread),
-        (f"inferences /\n{emulated}s", "right", _throughput),
+        ("variation,\n95 %\ninterval", "right", lambda run: NONE if energy else _spread(run)),
+        (f"inferences /\n{emulated}s", "right", lambda run: NONE if energy else _throughput(run)),
+        (f"energy per\ninference,\n{emulated}uJ", "right", _energy),
+        (f"power,\n{emulated}mW", "right", _power),
         ("instructions\nper inference", "right", _instructions),
         ("accuracy", "left", _accuracy),
         ("arena,\nbytes", "right", _arena),
@@ -136,6 +161,7 @@ def _notes(result: Result) -> Iterator[str]:
     for run in result.runs:
         where = f"{run.task}, board {run.unit + 1}" if len(result.units) > 1 and run.unit is not None else run.task
         yield from (f"{where} INVALID: {reason}" for reason in run.reasons)
+        yield from (f"{where}: {note}" for note in energy_notes(run))
         if run.accuracy is not None and run.accuracy.reason is not None:
             yield f"{where}: {run.accuracy.reason}"
         if run.clock is not None:

@@ -38,12 +38,12 @@ class _Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class MonitorPlan(_Record, frozen=True):
-    """How a person wants energy measured. monitor: NAME@ADDRESS. net: less what idle takes. Null: as the monitor does
-    by itself; voltage_v: what it supplies or, where nobody measures it, what is assumed."""
+    """How a person wants energy measured. monitor: NAME@ADDRESS. net: less what idle takes. range_a, rate_hz: null is
+    the monitor's own. voltage_v: what it supplies or, where nobody measures it, what is assumed; null: nobody said."""
 
     monitor: str
     net: bool = False
-    range_a: schema.NonNegative | None = None
+    range_a: schema.NonNegative | Literal["auto"] | None = None
     rate_hz: schema.NonNegative | None = None
     voltage_v: schema.NonNegative | None = None
 
@@ -183,17 +183,31 @@ class EnergyWindowRow(_Row, frozen=True, tag="energy"):
     window: schema.Window | None = None
 
 
+class IdleRecord(_Record, frozen=True):
+    """energy.window.Idle, field by field; null for a figure that is no number."""
+
+    mean_w: float | None
+    mean_a: float | None
+    mean_v: float | None
+    u_w: float | None
+    duration_s: schema.NonNegative
+    rate_hz: schema.NonNegative
+    samples: schema.Count
+    lost: schema.Count
+    nans: schema.Count
+    overloads: schema.Count
+    range_switches: schema.Count
+    voltage_measured: bool
+    reasons: list[str]
+
+
 class IdleRow(_Row, frozen=True, tag="idle"):
-    """What the board takes when it waits, before and after a task's windows; null where it could not be measured."""
+    """What the board takes when it waits, before and after a task's windows."""
 
     task: str
     unit: schema.Count
     when: Literal["before", "after"]
-    mean_w: float | None
-    mean_a: float | None
-    mean_v: float | None
-    duration_s: schema.NonNegative
-    reasons: list[str] = []
+    idle: IdleRecord
 
 
 class ProfileRow(_Row, frozen=True, tag="profile"):

@@ -245,22 +245,23 @@ class MonitorInfo(_Record, frozen=True):
 class Energy(_Record, frozen=True):
     """Energy of one inference: medians over the valid windows, in microjoules unless a name says otherwise.
 
-    value: `net` when the session asked for it, else `gross`. u: its expanded uncertainty; null: no accuracy data.
+    value: `net` when the session asked for it, else `gross`; these and mean_mw are null without a valid window. u: the
+    value's expanded uncertainty; null: no accuracy data.
     net: gross less the idle power over the window; null unless asked for. idle_mw: mean of before and after; null when
     it could not be measured. idle_drift: after over before, less 1. mean_mw: over the windows.
     budget: the terms of the window whose value is the median, and the scatter. clock_ratio: median over the windows.
     """
 
-    value: float
+    value: float | None
     u: NonNegative | None
     k: NonNegative
-    gross: float
+    gross: float | None
     net: float | None
     idle_mw: float | None
     idle_before_mw: float | None
     idle_after_mw: float | None
     idle_drift: float | None
-    mean_mw: float
+    mean_mw: float | None
     windows: list[EnergyWindow]
     budget: list[BudgetTerm]
     monitor: MonitorInfo

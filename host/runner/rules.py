@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from energy.window import CLOCK_LIMIT
 from host.catalog import Dataset, ModelFile
 from host.results.schema import Accuracy, EnergyWindow, ModelInfo, RulesName, Window
 
@@ -31,9 +32,6 @@ class Rules:
     min_inferences: int
     warmup: int
 
-
-CLOCK_RATIO_LIMIT = 0.01
-"""By how much the board's clock and the power monitor's may differ: beyond it one of them, or the window, is wrong."""
 
 RULES: dict[str, Rules] = {
     "quick": Rules("quick", windows=5, min_windows=1, min_window_us=200_000, min_inferences=1, warmup=1),
@@ -123,9 +121,9 @@ def energy_reasons(
                 f"window {window.window + 1}: {window.inferences} inferences in {window.duration_s or 0.0:.3f} s, the "
                 f"{rules.name} rules ask for {rules.min_inferences} in {rules.min_window_us / 1e6:g} s: run it again"
             )
-    if clock_ratio is not None and abs(clock_ratio - 1) > CLOCK_RATIO_LIMIT:
+    if clock_ratio is not None and abs(clock_ratio - 1) > CLOCK_LIMIT:
         reasons.append(
-            f"the board's clock goes {clock_ratio - 1:+.2%} against the power monitor's, {CLOCK_RATIO_LIMIT:.0%} at "
+            f"the board's clock goes {clock_ratio - 1:+.2%} against the power monitor's, {CLOCK_LIMIT:.0%} at "
             "most is right: check the board's oscillator, board_clock_us() of its port, and that no samples are lost"
         )
     return tuple(reasons)

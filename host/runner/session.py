@@ -11,7 +11,7 @@ import shlex
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
@@ -21,11 +21,13 @@ import msgspec
 from host import build
 from host.catalog import Progress
 from host.device import Transcript
-from host.errors import DeviceError, DeviceRefused, LinkError, SetupError
+from host.errors import DeviceError, DeviceRefused, LinkError, SetupError, UsageError
 from host.report.progress import Reporter
 from host.results import record, schema
 from host.results.journal import DoneRow, DroppedRow, Header, Journal, PlanRecord, ResumedRow, TaskRecord
+from host.runner.energy import EnergyJob
 from host.runner.fleet import Fleet, Job, Member, check_alike
+from host.runner.monitor import Monitor, check_measurable, check_provenance, check_same, moved, opened_monitor
 from host.runner.plan import (
     Place,
     Plan,
@@ -56,32 +58,39 @@ class Outcome:
 def run_session(plan: Plan, reporter: Reporter) -> Outcome:
     """Run the plan. What was finished before a failure stays in the folder, which the error then names."""
     pairs = places(plan)
+    check_measurable(plan.energy, pairs)
     works = find_workloads(plan, reporter)
     name = pairs[0].board.name if pairs[0].board else "port"
     folder = record.create_folder(plan.out, f"{name}-{plan.mode}")
     with (
         _naming(folder),
         Transcript(folder / record.LOG_FILE) as transcript,
-        _opened(plan, pairs, works, transcript, reporter) as fleet,
+        _monitored(plan, folder) as monitor,
+        _opened(plan, pairs, works, transcript, reporter, monitor=monitor) as fleet,
     ):
-        header, works = _begin(plan, fleet, works, reporter)
+        header, works = _begin(plan, fleet, works, reporter, monitor)
         _keep_images(fleet, folder)
         with Journal.create(folder, header) as journal:
-            return _go_on(plan, works, fleet, journal, folder, reporter)
+            return _go_on(plan, works, fleet, journal, folder, reporter, monitor)
 
 
 def resume_session(
-    folder: Path, ports: Sequence[str], reporter: Reporter, check: Callable[[PlanRecord], None] = lambda _: None
+    folder: Path,
+    ports: Sequence[str],
+    reporter: Reporter,
+    check: Callable[[PlanRecord], None] = lambda _: None,
+    monitor: str | None = None,
 ) -> Outcome:
     """Go on with the session of `folder` where its journal ends; a finished one is only read.
 
-    ports: where its boards are now, if not where they were. check: may raise when it sees the recorded plan.
+    ports, monitor: where its boards and its power monitor are now, if not where they were. check: may raise when it
+    sees the recorded plan.
     Raises UsageError, SetupError or DeviceError, with nothing changed, when model, data set, firmware, engine or boards
     are not what they were; HostError and ResultInvalid for a journal that cannot be gone on with.
     """
     with Journal.reopen(folder) as journal:
         check(journal.header.plan)
-        plan = from_record(journal.header.plan, ports)
+        plan = _moved(from_record(journal.header.plan, ports), monitor)
         works = find_workloads(plan, reporter)
         _check_works(plan, journal.header, works)
         if journal.done:
@@ -90,14 +99,36 @@ def resume_session(
         with (
             _naming(folder),
             Transcript(folder / record.LOG_FILE, append=True) as transcript,
-            _opened(plan, places(plan), works, transcript, reporter, partly=True) as fleet,
+            _monitored(plan, folder, journal.header) as instrument,
+            _opened(plan, places(plan), works, transcript, reporter, partly=True, monitor=instrument) as fleet,
         ):
             _check_boards(journal.header, fleet, works)
             journal.append(ResumedRow(at=datetime.now(UTC).isoformat(timespec="seconds")), sync=True)
             for member in fleet.members:
                 if member.dropped is not None:
                     journal.append(DroppedRow(unit=member.number, reason=member.dropped))
-            return _go_on(plan, works, fleet, journal, folder, reporter)
+            return _go_on(plan, works, fleet, journal, folder, reporter, instrument)
+
+
+def _moved(plan: Plan, monitor: str | None) -> Plan:
+    """The plan, with its power monitor at the address that it has now."""
+    if plan.energy is None:
+        if monitor is not None:
+            raise UsageError(f"--monitor {monitor}: the session measures no energy. Leave it out.")
+        return plan
+    return replace(plan, energy=msgspec.structs.replace(plan.energy, monitor=moved(plan.energy.monitor, monitor)))
+
+
+@contextmanager
+def _monitored(plan: Plan, folder: Path, was: Header | None = None) -> Iterator[Monitor | None]:
+    """The power monitor, if the plan has one; the one that the session had."""
+    if plan.energy is None:
+        yield None
+        return
+    with opened_monitor(plan.energy, folder) as monitor:
+        if was is not None:
+            check_same(was.monitor, monitor.record)
+        yield monitor
 
 
 @contextmanager
@@ -121,6 +152,7 @@ def _opened(
     reporter: Reporter,
     *,
     partly: bool = False,
+    monitor: Monitor | None = None,
 ) -> Iterator[Fleet]:
     """The boards of the plan, each answering. Raises what the first one fails of, or with `partly` the last one, if
     none answers: the others go on without those that do not."""
@@ -132,15 +164,18 @@ def _opened(
             if place.port is None and place.board is not None and place.board.name not in images:
                 with reporter.step(f"building the firmware for {place.board.name}"):
                     images[place.board.name] = build.build(place.board, variant=variant)
+            image = images[place.board.name] if place.port is None and place.board is not None else None
             connection = stack.enter_context(
                 Connection(
                     place.board,
                     place.port,
                     transcript.of_unit(number) if len(pairs) > 1 else transcript,
-                    timed=plan.mode == "performance",
-                    image=images[place.board.name] if place.port is None and place.board is not None else None,
+                    timed=plan.mode != "accuracy",
+                    image=image,
                     variant=variant,
                     link=plan.link,
+                    mode="both" if plan.mode == "energy" else "performance",
+                    qemu_arguments=monitor.qemu_arguments(image) if monitor and image else (),
                 )
             )
             members.append(member := Member(number, connection))
@@ -154,10 +189,14 @@ def _opened(
         yield Fleet(members, reporter, transcript, on_drop=lambda _: None)
 
 
-def _begin(plan: Plan, fleet: Fleet, works: Sequence[Workload], reporter: Reporter) -> tuple[Header, list[Workload]]:
+def _begin(
+    plan: Plan, fleet: Fleet, works: Sequence[Workload], reporter: Reporter, monitor: Monitor | None
+) -> tuple[Header, list[Workload]]:
     """The journal's first line, and the tasks that these boards run. Each board has been seen to have each model."""
     targets = [member.target for member in fleet.members if member.target is not None]
     provenance = check_alike(targets)
+    if monitor is not None:
+        check_provenance(monitor, provenance)
     if plan.profile and any(target.info is None for target in targets):
         raise DeviceError(
             "a profile needs tinyjoule's own firmware, and the one at this port is another: leave out --profile, "
@@ -190,6 +229,7 @@ def _begin(plan: Plan, fleet: Fleet, works: Sequence[Workload], reporter: Report
         base=msgspec.structs.replace(base, units=[_unit(member) for member in fleet.members]),
         devices=[identity(target) for target in targets],
         tasks=tasks,
+        monitor=monitor.record if monitor else None,
     )
     return header, runnable
 
@@ -284,7 +324,13 @@ def _refuse(what: str, was: object, now: object, advice: str) -> NoReturn:
 
 
 def _go_on(
-    plan: Plan, works: Sequence[Workload], fleet: Fleet, journal: Journal, folder: Path, reporter: Reporter
+    plan: Plan,
+    works: Sequence[Workload],
+    fleet: Fleet,
+    journal: Journal,
+    folder: Path,
+    reporter: Reporter,
+    monitor: Monitor | None,
 ) -> Outcome:
     """Do what the journal has not, task after task; the records are written at the end of each."""
     fleet.on_drop = lambda member: journal.append(DroppedRow(unit=member.number, reason=member.dropped or "unknown"))
@@ -292,7 +338,8 @@ def _go_on(
         task = work.model.task
         with reporter.scope(task) as progress:
             if not finished(journal, task):
-                fleet.run(_job(plan, work, fleet, journal, progress))
+                with _job(plan, work, fleet, journal, progress, folder, monitor) as job:
+                    fleet.run(job)
         if plan.mode == "accuracy":
             write_outputs(journal, work, folder)
         record.write_result(folder, compute(journal, works))
@@ -302,15 +349,29 @@ def _go_on(
     return Outcome(folder, compute(journal, works), complete)
 
 
-def _job(plan: Plan, work: Workload, fleet: Fleet, journal: Journal, progress: Progress) -> Job:
+@contextmanager
+def _job(
+    plan: Plan,
+    work: Workload,
+    fleet: Fleet,
+    journal: Journal,
+    progress: Progress,
+    folder: Path,
+    monitor: Monitor | None,
+) -> Iterator[Job]:
     rules = RULES[journal.header.plan.rules]
     items = work.items(plan, rules)
     boards = len(fleet.alive)
     if plan.mode == "accuracy":
         what = "inputs" if boards == 1 else f"inputs on {boards} boards"
-        return AccuracyJob(work.model, items, journal, boards, lambda done, total: progress(what, done, total))
+        yield AccuracyJob(work.model, items, journal, boards, lambda done, total: progress(what, done, total))
+        return
 
     def tell(unit: int, done: int, total: int) -> None:
         progress("windows" if boards == 1 else f"windows on board {unit + 1}", done, total)
 
-    return PerformanceJob(work.model, items, journal, rules, plan.profile, tell)
+    if monitor is None:
+        yield PerformanceJob(work.model, items, journal, rules, plan.profile, tell)
+        return
+    with EnergyJob(work.model, items, journal, rules, plan.profile, tell, monitor, folder) as job:
+        yield job

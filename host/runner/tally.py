@@ -11,6 +11,8 @@ import msgspec
 from host.results import record, schema
 from host.results.journal import (
     DroppedRow,
+    EnergyWindowRow,
+    IdleRow,
     InputRow,
     Journal,
     ProfileRow,
@@ -19,9 +21,17 @@ from host.results.journal import (
     WindowRow,
 )
 from host.runner.accuracy import Row, score
+from host.runner.energy_figures import figures
 from host.runner.performance import summarise
 from host.runner.plan import Workload
-from host.runner.rules import RULES, accuracy_reasons, judged_model, performance_reasons, quality_target
+from host.runner.rules import (
+    RULES,
+    accuracy_reasons,
+    energy_reasons,
+    judged_model,
+    performance_reasons,
+    quality_target,
+)
 from host.runner.target import microsecond
 
 
@@ -37,11 +47,14 @@ def finished(journal: Journal, task: str, unit: int | None = None) -> bool:
     if unit is None:
         return all(finished(journal, task, number) for number in range(len(journal.header.devices)))
     profiled = not plan.profile or bool(journal.of(ProfileRow, task, unit))
+    if plan.mode == "energy":
+        idles = {row.when for row in journal.of(IdleRow, task, unit)}
+        return profiled and len(idles) == 2 and len(journal.of(EnergyWindowRow, task, unit)) == wanted
     return profiled and len(journal.of(WindowRow, task, unit)) == wanted
 
 
 def compute(journal: Journal, works: Sequence[Workload]) -> schema.Result:
-    """The result of a session: a run for each finished task, in performance mode for each board that finished it."""
+    """The result of a session: a run for each finished task, in the other modes for each board that finished it."""
     plan = journal.header.plan
     runs = []
     for work in works:
@@ -52,7 +65,7 @@ def compute(journal: Journal, works: Sequence[Workload]) -> schema.Result:
             continue
         for unit in range(len(journal.header.devices)):
             if finished(journal, task, unit):
-                runs.append(_performance(journal, work, unit))
+                runs.append((_energy if plan.mode == "energy" else _performance)(journal, work, unit))
     return msgspec.structs.replace(journal.header.base, runs=runs, units=_units(journal))
 
 
@@ -66,7 +79,7 @@ def _units(journal: Journal) -> list[schema.Unit]:
     inputs: Counter[int] = Counter()
     dropped: dict[int, str] = {}
     for row in journal.rows:
-        if isinstance(row, InputRow | WindowRow):
+        if isinstance(row, InputRow | WindowRow | EnergyWindowRow):
             inputs[row.unit] += 1
         elif isinstance(row, DroppedRow):
             dropped[row.unit] = row.reason
@@ -119,7 +132,7 @@ def _performance(journal: Journal, work: Workload, unit: int) -> schema.Run:
     header, task = journal.header, work.model.task
     run = _run(journal, task, unit)
     windows = [row.window for row in journal.of(WindowRow, task, unit)]
-    summary = summarise(windows, microsecond(header.base.provenance, header.devices[unit].clock_hz))
+    run = _timed(run, windows, microsecond(header.base.provenance, header.devices[unit].clock_hz))
     profiles = journal.of(ProfileRow, task, unit)
     reasons = list(performance_reasons(RULES[header.plan.rules], windows, judged_model(work.model, run.model)))
     reasons += [reason for row in profiles for reason in row.reasons]
@@ -127,10 +140,44 @@ def _performance(journal: Journal, work: Workload, unit: int) -> schema.Run:
         run,
         valid=not reasons,
         reasons=reasons,
-        windows=windows,
+        profile=profiles[0].profile if profiles else None,
+    )
+
+
+def _energy(journal: Journal, work: Workload, unit: int) -> schema.Run:
+    """Energy, and the latency of the same windows where the board tells its times."""
+    header, task = journal.header, work.model.task
+    run = _run(journal, task, unit)
+    rows = journal.of(EnergyWindowRow, task, unit)
+    windows = [row.window for row in rows if row.window is not None]
+    if windows:
+        run = _timed(run, windows, microsecond(header.base.provenance, header.devices[unit].clock_hz))
+    energy = figures(header, rows, journal.of(IdleRow, task, unit))
+    profiles = journal.of(ProfileRow, task, unit)
+    judged = judged_model(work.model, run.model)
+    reasons = list(energy_reasons(RULES[header.plan.rules], energy.windows, energy.clock_ratio, judged))
+    if energy.value is None and energy.gross is not None:
+        reasons.append(
+            "the energy net of idle was asked for, and what the board takes when idle could not be measured: run it "
+            "again, or leave out --net"
+        )
+    reasons += [reason for row in profiles for reason in row.reasons]
+    return msgspec.structs.replace(
+        run,
+        valid=not reasons,
+        reasons=reasons,
+        energy_uj=energy,
+        profile=profiles[0].profile if profiles else None,
+    )
+
+
+def _timed(run: schema.Run, windows: Sequence[schema.Window], unit: str) -> schema.Run:
+    summary = summarise(windows, unit)
+    return msgspec.structs.replace(
+        run,
+        windows=list(windows),
         latency_us=summary.latency,
         throughput_inf_per_s=summary.throughput_inf_per_s,
         instructions_per_inference=summary.instructions,
-        profile=profiles[0].profile if profiles else None,
         clock=summary.clock,
     )

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Energy in words below the table: the windows, the power, how it was measured, and what its uncertainty is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import Console
+
+from energy.uncertainty import rounded
+from host.results.schema import Energy, EnergyWindow, MonitorInfo, Result, Run
+
+KIND = {"emulated": "EMULATED", "replayed": "REPLAYED", "measured": "measured"}
+WIDTH = 100
+_NEGLIGIBLE = 0.01  # of the combined uncertainty: what is less is not told in words
+
+
+def energy_text(energy: Energy) -> str:
+    """The value with its uncertainty, both in microjoules, with as many digits as that is worth."""
+    return "not known" if energy.value is None else rounded(energy.value, energy.u)
+
+
+def _windows(energy: Energy) -> str:
+    if energy.value is None:
+        return f"energy not known: {sum(window.valid for window in energy.windows)} valid windows"
+    valid = [window for window in energy.windows if window.valid]
+    # Digits as the value has them, so that their scatter can be seen beside it.
+    values = [rounded(_per_inference(window, energy), energy.u).partition(" ")[0] for window in valid]
+    what = "the only valid window" if len(valid) == 1 else f"median of {len(valid)} windows"
+    text = f"{energy_text(energy)} uJ, {_confidence(energy)}, {what}: {' '.join(values)}"
+    return text if len(valid) == len(energy.windows) else f"{text}; {len(energy.windows) - len(valid)} not valid"
+
+
+def _confidence(energy: Energy) -> str:
+    return "no accuracy data" if energy.u is None else f"k = {energy.k:g}"
+
+
+def _per_inference(window: EnergyWindow, energy: Energy) -> float:
+    gross = (window.energy_uj or 0.0) / window.inferences
+    if energy.net is None or energy.idle_mw is None or window.duration_s is None:
+        return gross
+    return gross - energy.idle_mw * 1e3 * window.duration_s / window.inferences
+
+
+def _power(energy: Energy) -> str:
+    text = f"{energy.mean_mw:.4g} mW while it infers, " if energy.mean_mw is not None else ""
+    if energy.idle_mw is None:
+        return text + "idle power not known"
+    text += f"{energy.idle_mw:.4g} mW idle"
+    if energy.idle_before_mw is not None and energy.idle_after_mw is not None and energy.idle_drift is not None:
+        text += (
+            f" ({energy.idle_before_mw:.4g} before, {energy.idle_after_mw:.4g} after the windows, "
+            f"{energy.idle_drift:+.2%})"
+        )
+    if energy.net is not None and energy.gross is not None:
+        text += f"; gross {rounded(energy.gross, energy.u).partition(' ')[0]} uJ, the value is net of idle"
+    return text
+
+
+def _monitor(energy: Energy) -> str:
+    monitor = energy.monitor
+    scale = "auto-range" if monitor.range_a is None else f"range {_scaled(monitor.range_a, 'A')}"
+    clock = "" if energy.clock_ratio is None else f"; the board's clock over its own: {energy.clock_ratio:.6f}"
+    windows = f"windows by {_WINDOWS[monitor.windows]}{clock}"
+    return f"{_scaled(monitor.rate_hz, 'S/s')}, {scale}, {_voltage(monitor)}, {windows}"
+
+
+_WINDOWS = {"marker": "the timing pin's samples", "trigger": "a trigger and the board's clock"}
+
+
+def _voltage(monitor: MonitorInfo) -> str:
+    return "voltage measured" if monitor.voltage == "measured" else f"voltage assumed {monitor.voltage_v:.3f} V"
+
+
+def _scaled(value: float, unit: str) -> str:
+    for factor, prefix in ((1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "u")):
+        if value >= factor:
+            return f"{value / factor:.4g} {prefix}{unit}"
+    return f"{value:g} {unit}"
+
+
+def _budget(energy: Energy) -> str:
+    if energy.u is None:
+        return (
+            "no accuracy data: energy/accuracy.toml has no figures for this monitor so set, so there is no uncertainty"
+        )
+    terms = sorted(energy.budget, key=lambda term: -term.u_uj)
+    told = [f"{term.term} {term.u_uj:.2g}" for term in terms if term.u_uj > _NEGLIGIBLE * energy.u / energy.k]
+    rest = len(terms) - len(told)
+    return "uncertainty in uJ, k = 1: " + ", ".join(told + ([f"{rest} more below 1 %"] if rest else []))
+
+
+def notes(run: Run) -> Iterator[str]:
+    """What is wrong with single windows, and what was assumed: one line each."""
+    if run.energy_uj is None:
+        return
+    for window in run.energy_uj.windows:
+        yield from (f"window {window.window + 1} ({window.input}) not valid: {reason}" for reason in window.reasons)
+
+
+def print_energy(result: Result, run: Run, console: Console) -> None:
+    """Print what stands behind one run's energy, if it has one."""
+    energy = run.energy_uj
+    if energy is None:
+        return
+    where = f"{KIND[result.provenance]} on {result.board.name}"
+    title = f"{run.task}, energy of one inference, {where}, by {energy.monitor.name} ({energy.monitor.idn})"
+    for line in filter(None, (title, _windows(energy), _power(energy), _monitor(energy), _budget(energy))):
+        console.print(
+            line if line == title else f"  {line}", highlight=False, markup=False, width=min(console.width, WIDTH)
+        )
