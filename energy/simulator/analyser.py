@@ -273,7 +273,7 @@ class Analyser:
         if capture and capture.state == "armed":
             fall_s = next((when for when, high in seen if not high), None)
             if fall_s is not None:
-                self._begin(capture, fall_s + self._errors.trigger_s)
+                self._begin(capture, fall_s, self._errors.trigger_s)
         elif capture and capture.state == "recording" and capture.sampler:
             self._keep(capture, capture.sampler.feed(piece, seen))
         self._now_s = float(piece.ends_s[-1])
@@ -315,16 +315,16 @@ class Analyser:
         self._capture = _Capture(self._captures, triggered, limit, "armed" if triggered else "recording")
         self._captures += 1
         if not triggered:
-            self._begin(self._capture, self._now_s)
+            self._begin(self._capture, self._now_s, 0.0)
         self._changed.notify_all()
 
-    def _begin(self, capture: _Capture, begin_s: float) -> None:
-        """The first sample begins at begin_s, which may lie a little in the past or in the future."""
+    def _begin(self, capture: _Capture, origin_s: float, delay_s: float) -> None:
+        """The first sample begins delay_s after origin_s, which may lie a little in the past or in the future."""
         capture.state = "recording"
-        self._faults.began("c", capture.number, begin_s)
+        self._faults.began("c", capture.number, origin_s)
         level = self._history[0][2] if self._history else self._seen_level
         capture.sampler = Sampler(
-            begin_s, self._real_hz, self.range_a, level, self._hardware, self._errors,
+            origin_s, delay_s, self._real_hz, self.range_a, level, self._hardware, self._errors,
             (self._seed, capture.number), self._supply,
         )  # fmt: skip
         for piece, seen, _ in self._history:

@@ -38,11 +38,15 @@ class Block:
 
 
 class Sampler:
-    """One capture's converters, from begin_s of true time on. rate_hz: that it really has, in its own clock."""
+    """One capture's converters, from delay_s after origin_s of true time on. rate_hz: what it really is, in its clock.
+
+    Times count from the origin, in whole picoseconds: how long a board slept before its edge changes no sample.
+    """
 
     def __init__(
         self,
-        begin_s: float,
+        origin_s: float,
+        delay_s: float,
         rate_hz: float,
         range_a: float | None,
         level: bool,
@@ -52,8 +56,10 @@ class Sampler:
         supply: Supply,
     ) -> None:
         """level: of the pin before the first piece that is fed. noise_key: the same one gives the same noise."""
-        self.begin_s = begin_s
+        self.begin_s = origin_s + delay_s
         self.period_s = 1.0 / (rate_hz * (1.0 + errors.clock))
+        self._origin_s = origin_s
+        self._delay_s = delay_s
         self.range_switches = 0
         self._hardware = hardware
         self._errors = errors
@@ -61,9 +67,10 @@ class Sampler:
         self._fixed = None if range_a is None else hardware.ranges_a.index(range_a)
         self._range = len(hardware.ranges_a) - 1 if self._fixed is None else self._fixed
         self._below = 0
+        self._silent = not any(each.noise for each in (*errors.current, errors.voltage))
         self._noise_scale = (rate_hz / hardware.max_rate_hz) ** 0.5
         self._noise_key = noise_key
-        self._noise: tuple[int, Array] = (-1, np.empty((2, 0)))
+        self._noise: tuple[int, NDArray[np.float32]] = (-1, np.empty((2, 0), dtype=np.float32))
         self._done = 0
         self._partial_c = 0.0
         self._level = level
@@ -71,23 +78,23 @@ class Sampler:
 
     def feed(self, piece: LoadPiece, changes: list[tuple[float, bool]]) -> list[Block]:
         """The samples that end in this piece. changes: of the pin, as the instrument sees it."""
-        self._changes += changes
-        knots = np.concatenate(([piece.begin_s], piece.ends_s))
+        self._changes += [(round(when - self._origin_s, 12) - self._delay_s, high) for when, high in changes]
+        knots = np.round(np.concatenate(([piece.begin_s], piece.ends_s)) - self._origin_s, 12) - self._delay_s
         charge = np.concatenate(([0.0], np.cumsum(np.diff(knots) * piece.current_a)))
-        if piece.begin_s < self.begin_s:
-            charge -= np.interp(self.begin_s, knots, charge)  # what flowed before the capture began is not ours
+        if knots[0] < 0:
+            charge -= np.interp(0.0, knots, charge)  # what flowed before the capture began is not ours
         blocks = []
         taken = 0.0
-        last = int((knots[-1] - self.begin_s) / self.period_s)
+        last = int(knots[-1] / self.period_s)
         while self._done < last:
             first, self._done = self._done, min(last, self._done + PIECE_SAMPLES)
-            edges: Array = self.begin_s + np.arange(first, self._done + 1, dtype=np.float64) * self.period_s
+            edges: Array = np.arange(first, self._done + 1, dtype=np.float64) * self.period_s
             flowed = np.interp(edges[1:], knots, charge)
             each = np.diff(flowed, prepend=taken)
             each[0] += self._partial_c
             self._partial_c, taken = 0.0, float(flowed[-1])
             blocks.append(self._block(first, edges, np.asarray(each / self.period_s, dtype=np.float64)))
-        if knots[-1] > self.begin_s:
+        if knots[-1] > 0:
             self._partial_c += float(charge[-1]) - taken
         return blocks
 
@@ -99,7 +106,8 @@ class Sampler:
         pin = levels[np.searchsorted([when for when, _ in passed], edges[1:], side="right")]
         self._level = bool(levels[-1])
         noise = self._normal(first, count)
-        voltage = self._supply.mean_voltage(edges[:-1], edges[1:], mean_a)
+        true_s = self.begin_s + edges
+        voltage = self._supply.mean_voltage(true_s[:-1], true_s[1:], mean_a)
         return Block(
             first=first,
             current_a=self._convert_current(mean_a, noise[0]),
@@ -112,18 +120,19 @@ class Sampler:
 
     def _normal(self, first: int, count: int) -> Array:
         """Noise of samples first.. of this capture, (2, count), the same however they are asked for."""
+        if self._silent:
+            return np.zeros((2, count))
         rows = []
         at = first
         while at < first + count:
             number, offset = divmod(at, NOISE_BLOCK)
             if self._noise[0] != number:
                 generator = np.random.Generator(np.random.Philox(key=list(self._noise_key), counter=[0, 0, 0, number]))
-                self._noise = (number, generator.standard_normal((2, NOISE_BLOCK)))
+                self._noise = (number, generator.standard_normal((2, NOISE_BLOCK), dtype=np.float32))
             until = min(NOISE_BLOCK, offset + first + count - at)
             rows.append(self._noise[1][:, offset:until])
             at += until - offset
-        noise: Array = np.concatenate(rows, axis=1) * self._noise_scale
-        return noise
+        return np.concatenate(rows, axis=1) * np.float64(self._noise_scale)
 
     def _convert_voltage(self, volts: Array, noise: Array) -> NDArray[np.float32]:
         errors = self._errors.voltage
