@@ -358,7 +358,7 @@ class Analyser:
         end = block.first + len(block.pin)
         for fault in self._faults.of_samples(sampler.begin_s + end * sampler.period_s):
             if fault.first is None:
-                due = math.ceil(((fault.due_s or 0.0) - sampler.begin_s) / sampler.period_s)
+                due = math.ceil(((fault.due_s or 0.0) - sampler.begin_s) / sampler.period_s - 1e-6)
                 fault.first = max(due, block.first)
                 if fault.kind == "silent_drop":
                     capture.cuts.append((fault.first, _length(fault, self._real_hz)))
