@@ -113,9 +113,7 @@ class Sampler:
             current_a=self._convert_current(mean_a, noise[0]),
             voltage_v=self._convert_voltage(voltage, noise[1]),
             pin=pin,
-            edges=tuple(
-                ((when - self.begin_s) / self.period_s, level) for when, level in passed if when >= self.begin_s
-            ),
+            edges=tuple((when / self.period_s, level) for when, level in passed if when >= 0),
         )
 
     def _normal(self, first: int, count: int) -> Array:
