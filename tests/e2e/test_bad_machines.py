@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -85,6 +85,16 @@ def test_a_full_disk_below_the_build_is_told_from_what_platformio_prints() -> No
     assert _reason(said) == ": [Errno 28] No space left on device:"
 
 
+@pytest.fixture(scope="module")
+def own_build(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
+    """An image that no other test runs, perhaps at the same time."""
+    folder = tmp_path_factory.mktemp("own") / "build"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PLATFORMIO_BUILD_DIR", str(folder))
+        patch.setattr("host.build.BUILD_DIR", folder)
+        yield build(get_board("native"))
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [
@@ -97,16 +107,13 @@ def test_a_full_disk_below_the_build_is_told_from_what_platformio_prints() -> No
         ("firmware.map", None),
     ],
 )
-def test_a_damaged_build_is_made_again(
-    name: str, content: bytes | None, firmware_image: Callable[[str], Image], tmp_path: Path
-) -> None:
-    image = firmware_image("native")
-    place = image.elf.parent / name
+def test_a_damaged_build_is_made_again(name: str, content: bytes | None, own_build: Image) -> None:
+    place = own_build.elf.parent / name
     if content is None:
         place.unlink()
     else:
         place.write_bytes(content)
-    assert build(get_board("native")) == image
+    assert build(get_board("native")) == own_build
 
 
 def test_a_damaged_plugin_is_compiled_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,8 +22,17 @@ LARGE_BYTES = 27648  # of the harness's model vww01
 MODELS = {"kws01": 8, "ic01": 4}  # input bytes
 
 
+_built: dict[str, Path] = {}
+
+
 def build(folder: Path, image: str) -> Path:
-    """Compile the harness with one table of models."""
+    """Compile the harness with one table of models, once for all tests of a session: in the folder of the first."""
+    if image not in _built:
+        _built[image] = _compile(folder, image)
+    return _built[image]
+
+
+def _compile(folder: Path, image: str) -> Path:
     program = folder / f"wire_{image}"
     sanitizers = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-O1", "-g"]
     sources = [str(path) for path in (Path(__file__).with_name("wire_harness.c"), *CORE)]

@@ -16,9 +16,10 @@ from pathlib import Path
 import pytest
 from processes import children, wait_for
 
+from host import build as building
 from host import embed, toolchain
 from host.boards import find_boards, get_board
-from host.build import BUILD_DIR, Image, build, last_image, run_platformio
+from host.build import BUILD_DIR, Image, build, build_lock, last_image, run_platformio
 from host.catalog import default_catalog
 from host.errors import SetupError
 from host.paths import PROJECT_DIR
@@ -90,7 +91,8 @@ def test_a_build_with_nothing_to_do_touches_nothing(firmware_image: FirmwareImag
     assert any(path.suffix == ".su" for path in before)  # stack usage
     assert build(image.board) == image  # by its digest
     assert times() == before
-    assert run_platformio(image.board)[0] == 0
+    with build_lock():
+        assert run_platformio(image.board)[0] == 0
     assert times() == before
 
 
@@ -220,17 +222,24 @@ def test_an_image_without_models_says_so(tmp_path: Path) -> None:
     assert run(str(tmp_path / "a")) == f"0|{info.build_id}|{info.version}|gcc 1|{info.flags}"
 
 
-def test_a_damaged_record_is_no_image(firmware_image: FirmwareImage) -> None:
+def test_a_damaged_record_is_no_image(
+    firmware_image: FirmwareImage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     image = firmware_image("nucleo_l4r5zi")
-    record = BUILD_DIR / image.board.name / "build.json"
+    folder = tmp_path / image.board.name  # a copy: other tests, perhaps at the same time, want the image
+    folder.mkdir()
+    for name in ("firmware.elf", "firmware.map", "build.json"):
+        shutil.copyfile(image.elf.parent / name, folder / name)
+    monkeypatch.setattr(building, "BUILD_DIR", tmp_path)
+    record = folder / "build.json"
     whole = record.read_text()
-    try:
-        for damaged in ("", "{", "[]", "{}", whole.replace(image.sha256, "0" * 64), whole.replace('"map"', '"mop"')):
-            record.write_text(damaged)
-            assert last_image(image.board) is None, damaged
-    finally:
-        record.write_text(whole)
-    assert last_image(image.board) == image
+    for damaged in ("", "{", "[]", "{}", whole.replace(image.sha256, "0" * 64), whole.replace('"map"', '"mop"')):
+        record.write_text(damaged)
+        assert last_image(image.board) is None, damaged
+    record.write_text(whole)
+    copied = last_image(image.board)
+    assert copied is not None
+    assert (copied.build_id, copied.sha256, copied.elf) == (image.build_id, image.sha256, folder / "firmware.elf")
 
 
 def session_members(session: int) -> list[int]:

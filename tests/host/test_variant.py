@@ -12,7 +12,7 @@ import pytest
 from host import build as build_module
 from host import modelgen
 from host.boards import get_board
-from host.build import BUILD_DIR, VARIANTS_DIR, Image, Variant, build, last_image, run_platformio
+from host.build import BUILD_DIR, VARIANTS_DIR, Image, Variant, build, build_lock, last_image, run_platformio
 from host.catalog import ModelFile
 from host.embed import CODE_RESERVE_BYTES, chosen_models
 from host.errors import HashMismatch, SetupError
@@ -38,7 +38,7 @@ def test_an_image_with_exactly_these_models(
     firmware_image: Callable[[str], Image], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usual = firmware_image(BOARD)
-    before = times(BUILD_DIR)
+    before = times(BUILD_DIR / BOARD)
     one, two = model_file(tmp_path, "own1", 3), model_file(tmp_path, "own2", 4)
 
     first = build(usual.board, variant=Variant((one,)))
@@ -56,7 +56,7 @@ def test_an_image_with_exactly_these_models(
     assert times(VARIANTS_DIR / "objects" / Variant().engine_key / BOARD / "src", "*.o") == objects
     assert first.elf.read_bytes() == content
 
-    assert times(BUILD_DIR) == before
+    assert times(BUILD_DIR / BOARD) == before
     assert last_image(usual.board) == usual
     # Somebody's variable is not ours to follow, and a build of the usual image never is one of a variant.
     monkeypatch.setenv(VARIABLE, str(tmp_path / "none.json"))
@@ -128,4 +128,5 @@ def test_a_model_that_is_not_the_one_meant(tmp_path: Path) -> None:
 
 def test_plain_pio_run_with_a_strange_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, str(tmp_path / "none.json"))
-    assert run_platformio(get_board(BOARD))[0] == 0  # ours takes it away
+    with build_lock():
+        assert run_platformio(get_board(BOARD))[0] == 0  # ours takes it away
