@@ -17,21 +17,26 @@ Such a file was never closed: `recover` closes it.
 
 from __future__ import annotations
 
+import logging
 import struct
+import zlib
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from energy.errors import TraceError
 from energy.instrument import Instrument, Settings, WindowKind
 
+logging.getLogger("pyjls").addHandler(logging.NullHandler())  # else what it says of files goes to stderr
+
 FORMAT: Final = "tinyjoule.trace/1"
 CURRENT, VOLTAGE, PIN = 1, 2, 3
 INFO, END, CHUNKS = 1, 2, 3
-CHUNK_ROW = np.dtype([("gap", "<u4"), ("samples", "<u4"), ("lost", "<u8"), ("t0_s", "<f8")])
-"""One chunk: NaN samples written before it, its own samples, what was really lost before it, its time."""
+CHUNK_ROW = np.dtype([("gap", "<u4"), ("samples", "<u4"), ("lost", "<u8"), ("t0_s", "<f8"), ("crc", "<u4")])
+"""One chunk: NaN samples written before it, its own samples, what was really lost before it, its time, `checksum`."""
 MAX_SPANS = 4096
 _MAGIC = bytes.fromhex("6a6c73666d740d0a200a201a2020b21c")
 
@@ -145,3 +150,14 @@ def is_unclosed(path: Path) -> bool:
         raise TraceError(f"{path} is no JLS file: traces are called trace-TASK.jls, in the folder of a result.")
     length: int = struct.unpack_from("<Q", head, 16)[0]
     return length != size
+
+
+def checksum(
+    current: NDArray[np.float32], voltage: NDArray[np.float32] | None, marker: NDArray[np.bool_] | None
+) -> int:
+    """Of a chunk's samples. JLS has its own, but what recovers a file puts made-up samples where one is wrong."""
+    crc = 0
+    for values in (current, voltage, marker):
+        if values is not None:
+            crc = zlib.crc32(np.ascontiguousarray(values).data, crc)
+    return crc

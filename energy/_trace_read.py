@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import fcntl
+import math
 import os
+import struct
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,15 +32,23 @@ from energy._trace_format import (
     End,
     OperatorSpan,
     TraceInfo,
+    checksum,
     is_unclosed,
 )
 from energy.errors import TraceError
 from energy.instrument import SampleChunk
 
 T = TypeVar("T")
-_BLOCK = 1 << 20  # samples read from the file at once
+_BLOCK = 1 << 17  # samples of a chunk where nobody knows how they came in
+_CHUNK_HEAD = struct.Struct("<QQBBHIII")
+_COPY_BYTES_PER_S = 2_000_000
+_COPY = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_CPU, (int(sys.argv[3]),) * 2)  # on some damaged files pyjls runs in circles
+import pyjls
+pyjls.copy(sys.argv[1], sys.argv[2])
+"""
 _NAMES = {"current": CURRENT, "voltage": VOLTAGE, "gpi[0]": PIN}
-_LIMIT = 1 << 40  # samples
 
 
 def recover(path: Path) -> bool:
@@ -47,12 +59,36 @@ def recover(path: Path) -> bool:
             return False
         part = path.with_name(path.name + ".recovering")
         try:
-            pyjls.copy(str(path), str(part))
+            _cut_torn_end(path)
+            limit_s = 20 + path.stat().st_size // _COPY_BYTES_PER_S
+            copied = subprocess.run(
+                [sys.executable, "-c", _COPY, str(path), str(part), str(limit_s)], check=False, capture_output=True
+            )
+            if copied.returncode:
+                said = copied.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+                raise TraceError(
+                    f"{path} was cut off and cannot be recovered ({said or 'pyjls failed'}): measure again."
+                )
             os.replace(part, path)
-        except (RuntimeError, OSError) as error:
+        except OSError as error:
+            raise TraceError(f"{path} was cut off and cannot be recovered: {error.strerror or error}.") from error
+        finally:
             part.unlink(missing_ok=True)
-            raise TraceError(f"{path} was cut off and cannot be recovered ({error}).") from error
     return True
+
+
+def _cut_torn_end(path: Path) -> None:
+    """Cut off what is behind the last whole chunk of an unclosed file: of a part of one, pyjls never finds the end."""
+    with path.open("r+b") as file:
+        size, end = path.stat().st_size, 32  # the file's own header
+        while end + _CHUNK_HEAD.size <= size:
+            file.seek(end)
+            *_, payload, _before, _crc = _CHUNK_HEAD.unpack(file.read(_CHUNK_HEAD.size))
+            after = end + _CHUNK_HEAD.size + (payload + 4 + 7 & ~7 if payload else 0)  # a checksum, then whole words
+            if after > size:
+                break
+            end = after
+        file.truncate(end)
 
 
 def recover_folder(folder: Path) -> list[Path]:
@@ -186,29 +222,20 @@ class TraceReader:
 
     def chunks(self, capture: Capture) -> Iterator[SampleChunk]:
         """The samples as they came in: the same chunks with the same times, and how many were lost before each."""
-        rate_hz, done = capture.begin.rate_hz, 0
-        for gap, samples, lost, t0_s in self._chunk_rows(capture):
-            done += gap
-            current, voltage, marker = self.read(capture.first + done, samples)
-            yield SampleChunk(current, voltage, marker, t0_s, rate_hz, lost)
-            done += samples
-
-    def _chunk_rows(self, capture: Capture) -> Iterator[tuple[int, int, int, float]]:
-        """(NaN samples before it, samples, lost, time) of each chunk; none longer than a block."""
-        left, time_s, rate_hz = capture.samples, capture.begin.t0_s, capture.begin.rate_hz
+        rate_hz, done, time_s = capture.begin.rate_hz, 0, capture.begin.t0_s
         for row in self._rows.get(capture.begin.number, ()):
-            gap, samples, lost, time_s = row.item()
-            if gap + samples > left or not np.isfinite(time_s):
+            gap, samples, lost, begin_s, crc = row.item()
+            if gap + samples > capture.samples - done or not samples or not math.isfinite(begin_s):
                 break  # what follows did not reach the disk
-            left -= gap + samples
-            while samples:
-                part = min(samples, _BLOCK)
-                yield gap, part, lost, time_s
-                gap, lost, samples, time_s = 0, 0, samples - part, time_s + part / rate_hz
-        while left:
-            part = min(left, _BLOCK // 8)
-            yield 0, part, 0, time_s
-            left, time_s = left - part, time_s + part / rate_hz
+            current, voltage, marker = self.read(capture.first + done + gap, samples)
+            if checksum(current, voltage, marker) != crc:
+                raise self._damaged(f"the samples at {begin_s:.6f} s of capture {capture.begin.number}")
+            yield SampleChunk(current, voltage, marker, begin_s, rate_hz, lost)
+            done, time_s = done + gap + samples, begin_s + samples / rate_hz
+        while done < capture.samples:
+            part = min(capture.samples - done, _BLOCK)
+            yield SampleChunk(*self.read(capture.first + done, part), time_s, rate_hz)
+            done, time_s = done + part, time_s + part / rate_hz
 
     def read(
         self, first: int, samples: int

@@ -30,6 +30,7 @@ from energy._trace_format import (
     OperatorSpan,
     TraceInfo,
     block_samples,
+    checksum,
     is_unclosed,
 )
 from energy.errors import TraceError
@@ -68,7 +69,7 @@ class TraceWriter:
         self._checked = 0
         self._level = True
         self._bits = np.zeros(0, np.bool_)
-        self._rows: list[tuple[int, int, int, float]] = []
+        self._rows: list[tuple[int, int, int, float, int]] = []
 
     def _define(self) -> None:
         info = self.info
@@ -109,7 +110,8 @@ class TraceWriter:
         if chunk.marker is not None:
             self._write_pin(chunk.marker)
         self._write_samples(chunk.current_a, chunk.voltage_v)
-        self._rows.append((gap, len(chunk.current_a), chunk.lost, chunk.t0_s))
+        crc = checksum(chunk.current_a, chunk.voltage_v, chunk.marker)
+        self._rows.append((gap, len(chunk.current_a), chunk.lost, chunk.t0_s, crc))
         if len(self._rows) >= _ROWS:
             self._write_rows()
         if self._next - self._checked > _GAP_SAMPLES:
