@@ -117,13 +117,14 @@ class TraceWriter:
         if self._next - self._checked > _GAP_SAMPLES:
             self._check_room()
 
-    def end_capture(self, reading: Reading | None) -> None:
-        """The capture is whole. `reading`: what was found in it, None for idle."""
+    def end_capture(self, reading: Reading | None, *, device_s: float | None = None) -> None:
+        """The capture is whole. `reading`: what was found in it, None for idle and for the short reference of triggered
+        windows; device_s: the board's own time of the reference."""
         begin = self._begin
         if begin is None or not self._begun:
             self._begin = None
             return
-        end = End(number=begin.number, samples=self._next - self._first)
+        end = End(number=begin.number, samples=self._next - self._first, device_s=device_s)
         if reading is not None:
             found = {"start_s": reading.start_s, "end_s": reading.end_s, "energy_j": reading.energy_j}
             end = msgspec.structs.replace(

@@ -240,7 +240,7 @@ class EnergyJob:
             sink=trace.write,
             trigger_s=self._monitor.trigger_s,
         )
-        trace.end_capture(None)
+        trace.end_capture(None, device_s=self._reference.device_s)
 
     def _pace(self, unit: int, target: Target, timing: Timing) -> Pace:
         """How many inferences fill a window: as before, or found on the input that is loaded."""
