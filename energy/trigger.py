@@ -279,6 +279,8 @@ class TriggerMeter:
             return None
         count = len(ahead_w)
         falls = (powers[1:count] < middle) & (powers[: count - 1] >= middle) & (ahead_w[1:] < (middle + low) / 2)
+        soon_w = (running[NEAR:] - running[:-NEAR]) / NEAR  # a dip right before the end has power behind it
+        falls &= soon_w[2 : count + 1] < (middle + low) / 2
         falls[:NEAR] = False
         found = np.flatnonzero(falls)
         return self._place(powers, int(found[0]) + 1, earliest - NEAR - 1) if len(found) else None
