@@ -31,6 +31,7 @@ READ_BYTES = 1 << 16
 QUEUE_LIMIT = 30  # SCPI asks for no more than an instrument can hold; one that never says 0 would keep us for ever
 OPEN_TIMEOUT_S = 5.0
 TIMEOUT_S = 3.0
+HOST = re.compile(r"TCPIP\d*::([^:]+)::", re.IGNORECASE)
 ADDRESS = re.compile(r"(?:TCPIP|USB|GPIB|ASRL)\d*::\S+", re.IGNORECASE)
 
 
@@ -245,6 +246,8 @@ def _open(address: str) -> Any:
     if not ADDRESS.fullmatch(address):
         raise InstrumentError(f"{address!r} is no VISA address: type one like TCPIP0::192.0.2.7::5025::SOCKET.")
     try:
+        if host := HOST.match(address):
+            socket.gethostbyname(host[1])  # the library leaves a socket open when there is no such name
         resource: Any = pyvisa.ResourceManager("@py").open_resource(address, open_timeout=round(OPEN_TIMEOUT_S * 1000))
     except Exception as error:  # the library raises whatever it comes across here, also bare Exception
         raise InstrumentError(

@@ -78,6 +78,7 @@ class _Desk:
 
     def arm(self, *, triggered: bool, limit: int | None = None) -> None:
         self._analyser.arm(triggered=triggered, limit=limit)
+        self._server.tell_failure()
 
     def stop(self, *, keep: bool = False) -> None:
         self._analyser.stop(keep=keep)
@@ -250,16 +251,22 @@ class _Server:
                 self._late_s = fault.amount
             elif fault.kind == "die":
                 self._die = True
-            elif self.dialect.SCPI:
-                self._queue.push(*ERROR)
             else:
-                self.dialect.failed(*ERROR)
-        if self._analyser.failure is not None and not self._told_failure:
+                self._tell(*ERROR)
+        if not self._told_failure:
+            self.tell_failure()
+
+    def tell_failure(self) -> None:
+        """A load that cannot be followed is an error, once and at every capture that is begun."""
+        if self._analyser.failure is not None:
             self._told_failure = True
-            if self.dialect.SCPI:
-                self._queue.push(-240, f"Hardware error; {self._analyser.failure}")
-            else:
-                self.dialect.failed(-240, str(self._analyser.failure))
+            self._tell(-240, f"Hardware error; {self._analyser.failure}")
+
+    def _tell(self, code: int, text: str) -> None:
+        if self.dialect.SCPI:
+            self._queue.push(code, text)
+        else:
+            self.dialect.failed(code, text)
 
 
 def _register(selector: selectors.BaseSelector, wanted: dict[socket.socket, int]) -> None:

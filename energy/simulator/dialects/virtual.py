@@ -109,7 +109,8 @@ class Dialect:
         elif is_header(header, "ABORt"):
             desk.stop()
         elif is_header(header, "SENSe:RATE"):
-            desk.set_rate(CLOCK_HZ / max(1, round(CLOCK_HZ / _positive(word))))
+            wanted_hz = _positive(word)
+            desk.set_rate(CLOCK_HZ / max(1, round(CLOCK_HZ / wanted_hz)) if wanted_hz <= CLOCK_HZ else wanted_hz)
         elif is_header(header, "SENSe:RANGe"):
             desk.set_range(None if word == "AUTO" else _positive(word))
         elif is_header(header, "SOURce:VOLTage"):
