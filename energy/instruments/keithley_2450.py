@@ -18,6 +18,7 @@ from energy.visa import Transcript
 
 SUMMARY = "Keithley 2450: supply, current and voltage at about 1 kS/s"
 ADDRESS = "TCPIP0::HOST::5025::SOCKET"
+USB_IDS = ((0x05E6, 0x2450),)
 IDN = r"KEITHLEY INSTRUMENTS,MODEL 2450,"
 
 FASTEST_HZ = 1500.0

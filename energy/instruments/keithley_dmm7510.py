@@ -16,6 +16,7 @@ from energy.visa import Transcript
 
 SUMMARY = "Keithley DMM7510/DMM6500: current at up to 1 MS/s; the voltage is assumed"
 ADDRESS = "TCPIP0::HOST::5025::SOCKET"
+USB_IDS = ((0x05E6, 0x7510), (0x05E6, 0x6500))
 IDN = r"KEITHLEY INSTRUMENTS,MODEL DMM(7510|6500),"
 
 READINGS = {"DMM7510": 27_500_000, "DMM6500": 7_000_000}  # that a compact buffer can hold

@@ -16,6 +16,7 @@ from energy.visa import Transcript
 
 SUMMARY = "Keysight 34465A/34470A: current at up to 50 kS/s; the voltage is assumed"
 ADDRESS = "TCPIP0::HOST::5025::SOCKET"
+USB_IDS = ((0x2A8D, 0x0101), (0x2A8D, 0x0201))
 IDN = r"(Keysight|Agilent) Technologies,344(65|70)A,"
 
 SHORTEST_S = 20e-6

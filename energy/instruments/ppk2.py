@@ -20,6 +20,7 @@ from energy.instruments._ppk2 import RATE_HZ, Calibration, Decoder, parse_calibr
 
 SUMMARY = "Nordic Power Profiler Kit II (serial): 100 kS/s current with the timing pin; supplies the board"
 ADDRESS = "/dev/ttyACM1"
+USB_IDS = ((0x1915, 0xC00A),)
 
 BAUD = 115_200
 ANSWER_S = 2.0
