@@ -1,4 +1,4 @@
-"""`host monitors`: what is listed, what is found plugged in, what `check` says of a sane monitor and of a broken one."""
+"""`host monitors`: what is listed and found plugged in, and what `check` says of a sane monitor and of a broken one."""
 
 from __future__ import annotations
 
