@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import time
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -188,10 +189,12 @@ class Device:
                 self._loaded = True
                 return
 
-    def infer(self, iterations: int, warmup: int, *, timeout_s: float | None = None) -> Inference:
+    def infer(self, iterations: int, warmup: int, *, timeout_s: float | None = None, quiet_s: float = 0.0) -> Inference:
         """Run the loaded input `warmup` times, then `iterations` times between two reads of the device's clock.
 
         timeout_s: how long the device may be silent (it is for the whole window); default infer_timeout_s.
+        quiet_s: how long it is left alone when it has answered, before anything else is asked: a power monitor may be
+        looking for the moment it goes to sleep.
         """
         if not self._loaded:
             raise LoadIncomplete("no input is known to be on the device whole: load one after every error or change")
@@ -202,6 +205,7 @@ class Device:
             ),
             timeout_s=self.infer_timeout_s if timeout_s is None else timeout_s,
         )
+        time.sleep(quiet_s)
         self._compare_results(inference.results)
         return inference
 

@@ -298,10 +298,11 @@ def _timing(target: Target) -> Timing:
 def _infer(target: Target, timing: Timing, pace: Pace, warmup: int) -> _Done:
     """On the input that is loaded. A stock firmware for energy tells no times."""
     if target.info is not None:
-        timed = time_inferences(target.device, timing, pace, warmup)
+        timed = time_inferences(target.device, timing, pace, warmup, quiet_s=SETTLE_S)
         return _Done(timed.pace.slowest_us, timed)
     silent_s = 3 * max(pace.inferences, warmup) * pace.slowest_us / 1e6
-    inference = target.device.infer(pace.inferences, warmup, timeout_s=max(silent_s, target.device.infer_timeout_s))
+    timeout_s = max(silent_s, target.device.infer_timeout_s)
+    inference = target.device.infer(pace.inferences, warmup, timeout_s=timeout_s, quiet_s=SETTLE_S)
     if inference.duration_us is not None:
         raise DeviceError(
             "the firmware at this port tells its times (m-lap-us): it was built for performance and does not move the "
@@ -334,8 +335,8 @@ def _exchange_us(device: Device, inferences: int) -> float:
 
 
 def _duration_us(reading: Reading, timed: Timed | None) -> int | None:
-    """How long a window was: by the monitor, else by the board; None when nobody saw it."""
-    if reading.complete:
+    """How long a window was: by the monitor if it saw it well, else by the board; None when nobody can tell."""
+    if reading.valid:
         return max(round(reading.duration_s * 1e6), 1)
     return timed.duration_us if timed else None
 

@@ -87,12 +87,13 @@ class Timed:
     pace: Pace
 
 
-def time_inferences(device: Device, timing: Timing, pace: Pace, warmup: int) -> Timed:
+def time_inferences(device: Device, timing: Timing, pace: Pace, warmup: int, *, quiet_s: float = 0.0) -> Timed:
     """pace.inferences on the input that is loaded. Refuses what the clocks show to be impossible."""
     inferences = pace.inferences
     silent_s = 3 * max(inferences, warmup) * pace.slowest_us / 1e6
     begin_s = time.monotonic()
-    inference = device.infer(inferences, warmup, timeout_s=max(silent_s, device.infer_timeout_s))
+    timeout_s = max(silent_s, device.infer_timeout_s)
+    inference = device.infer(inferences, warmup, timeout_s=timeout_s, quiet_s=quiet_s)
     exchange_us = (time.monotonic() - begin_s) * 1e6
     if inference.duration_us is None:
         raise DeviceError(

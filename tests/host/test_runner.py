@@ -36,7 +36,8 @@ class ClockDevice:
     def load(self, data: bytes) -> None:
         self.loads += 1
 
-    def infer(self, iterations: int, warmup: int, timeout_s: float) -> Any:
+    def infer(self, iterations: int, warmup: int, timeout_s: float, quiet_s: float) -> Any:
+        assert quiet_s == 0.0
         self.calls.append((iterations, warmup))
         self.timeouts_s.append(timeout_s)
         duration_us = int(self.per_inference_us * iterations)
