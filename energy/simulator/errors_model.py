@@ -51,33 +51,42 @@ def ideal(hardware: Hardware) -> ErrorModel:
 def drawn(hardware: Hardware, seed: int, supply_v: float) -> ErrorModel:
     """Errors inside the model's accuracy, the same for the same seed. Raises EnergyError without an entry for it."""
     draw = np.random.Generator(np.random.Philox(key=[seed, 0xE7707]))
-    entries = [_entry(hardware, range_a, supply_v) for range_a in hardware.ranges_a]
+    measured = hardware.measures_voltage
+    entries = [
+        accuracy.lookup(hardware.model, range_a, supply_v, voltage_measured=measured) for range_a in hardware.ranges_a
+    ]
+    first = next((entry for entry in entries if entry is not None), None)
+    if first is None:
+        raise EnergyError(
+            f"energy/accuracy.toml does not say how accurate {hardware.model} is at {supply_v} V: start the analyser "
+            "with --errors none, or with a file of your own."
+        )
     # One draw for each error, in this order: the clock's does not change with the number of ranges.
-    units = draw.uniform(-1.0, 1.0, 5 + 2 * len(entries))
-    current = []
-    for entry, range_a, (gain, offset) in zip(entries, hardware.ranges_a, units[5:].reshape(-1, 2), strict=True):
-        limits = entry.current
-        noise = limits.noise or hardware.noise_i * range_a
-        current.append(FunctionErrors(gain * limits.gain, offset * limits.offset, noise))
-    volts = entries[0].voltage
-    voltage = FunctionErrors(units[0] * volts.gain, units[1] * volts.offset, volts.noise or hardware.noise_v)
+    units = draw.uniform(-1.0, 1.0, 5 + 2 * len(entries)).tolist()
+    volts = first.voltage
     return ErrorModel(
-        current=tuple(current),
-        voltage=voltage if hardware.measures_voltage else FunctionErrors(),
-        clock=units[2] * entries[0].clock,
-        trigger_s=units[3] * entries[0].trigger_s,
-        supply_gain=0.0 if hardware.measures_voltage else units[4] * volts.gain,
+        current=tuple(
+            _of_range(hardware, range_a, entry, units[5 + 2 * index : 7 + 2 * index])
+            for index, (entry, range_a) in enumerate(zip(entries, hardware.ranges_a, strict=True))
+        ),
+        voltage=FunctionErrors(units[0] * volts.gain, units[1] * volts.offset, volts.noise or hardware.noise_v)
+        if measured
+        else FunctionErrors(),
+        clock=units[2] * first.clock,
+        trigger_s=units[3] * first.trigger_s,
+        supply_gain=0.0 if measured else units[4] * volts.gain,
     )
 
 
-def _entry(hardware: Hardware, range_a: float, supply_v: float) -> accuracy.Accuracy:
-    entry = accuracy.lookup(hardware.model, range_a, supply_v, voltage_measured=hardware.measures_voltage)
+def _of_range(
+    hardware: Hardware, range_a: float, entry: accuracy.Accuracy | None, units: list[float]
+) -> FunctionErrors:
+    """A range without an entry only has noise: what is measured in it has no uncertainty to be held to."""
+    noise = hardware.noise_i * range_a
     if entry is None:
-        raise EnergyError(
-            f"energy/accuracy.toml does not say how accurate {hardware.model} is at {range_a} A and {supply_v} V: "
-            "start the analyser with --errors none, or with a file of your own."
-        )
-    return entry
+        return FunctionErrors(noise=noise)
+    limits = entry.current
+    return FunctionErrors(units[0] * limits.gain, units[1] * limits.offset, limits.noise or noise)
 
 
 _KEYS = ("gain_i", "offset_i", "noise_i", "gain_v", "offset_v", "noise_v", "clock", "trigger_s", "supply_gain")
