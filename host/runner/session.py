@@ -18,6 +18,7 @@ from typing import NoReturn
 
 import msgspec
 
+from energy.trace import recover_folder
 from host import build
 from host.catalog import Progress
 from host.device import Transcript
@@ -96,6 +97,9 @@ def resume_session(
         if journal.done:
             reporter.note(f"{folder}: this session is finished; nothing is left to do.")
             return Outcome(folder, compute(journal, works))
+        if plan.energy is not None:
+            for path in recover_folder(folder):
+                reporter.note(f"{path}: it was cut off; what had reached the disk is readable again.")
         with (
             _naming(folder),
             Transcript(folder / record.LOG_FILE, append=True) as transcript,
