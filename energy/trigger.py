@@ -135,7 +135,7 @@ class TriggerMeter:
     def finish(self, device_s: float | None, reference: TriggerReference | None, range_switches: int = 0) -> Reading:
         """The window. device_s: how long it took by the board's own clock."""
         reasons = self._stream.reasons()
-        edge = self._power_edge(device_s) if device_s is not None and device_s > 0 else None
+        edge = self._power_edge(device_s) if device_s is not None and 0 < device_s < math.inf else None
         if self._next == 0:
             reasons.append("the trigger never came: is the timing pin wired to the trigger input?")
         elif device_s is None:
@@ -192,7 +192,10 @@ class TriggerMeter:
         )
 
     def _incomplete(self, device_s: float | None, range_switches: int, reasons: list[str]) -> Reading:
-        sums = Sums(samples=self._before.samples + sum(block.filled for block in self._blocks))
+        sums = Sums()
+        sums.add(self._before)
+        for block in self._blocks:
+            sums.add(self._sum(block, block.filled))
         lost = sum(count for _, count in self._gaps)
         return incomplete(
             self._stream.rate_hz,
@@ -242,8 +245,8 @@ class TriggerMeter:
                 total.add_part(self._sum(block, last - block.first + 1, last - block.first), part)
         return total
 
-    def _powers(self, begin: int, end: int) -> NDArray[np.float64] | None:
-        """Samples by their numbers, in watts; None when they are not all there in a row."""
+    def _powers(self, begin: int, end: int) -> NDArray[np.float64]:
+        """Samples by their numbers, in watts; fewer where some are lost or no longer kept."""
         pieces = []
         for block in self._blocks:
             low, high = max(begin, block.first), min(end, block.end)
@@ -252,12 +255,11 @@ class TriggerMeter:
                 amperes = block.current_a[inside].astype(np.float64)
                 with np.errstate(invalid="ignore", over="ignore"):
                     pieces.append(amperes * (self._assumed_v if block.voltage_v is None else block.voltage_v[inside]))
-        powers = np.concatenate(pieces) if pieces else np.empty(0)
-        return powers if len(powers) == end - begin else None
+        return np.concatenate(pieces) if pieces else np.empty(0)
 
     def _power_near(self, at: int) -> float:
         powers = self._powers(max(at - 1, 0), min(at + 2, self._next))
-        return float(np.mean(powers)) if powers is not None and len(powers) else 0.0
+        return float(np.mean(powers)) if len(powers) else 0.0
 
     def _power_edge(self, device_s: float) -> _PowerEdge | None:
         """The first lasting fall of the power near the end of a window or after it."""
@@ -266,11 +268,14 @@ class TriggerMeter:
         earliest = max(NEAR + 1, self._index(device_s * (1 - 1.5 * CLOCK_LIMIT)))
         if not rate_hz or self._next < earliest + asleep + NEAR:
             return None
-        head = self._until(earliest / rate_hz)
+        oldest = self._blocks[0].first
+        head = self._powers(max(oldest, earliest - _BLOCK), earliest)
         powers = self._powers(earliest - NEAR - 1, self._next)
-        if head is None or powers is None or not np.all(np.isfinite(powers)) or not math.isfinite(head.power_w):
+        sound = np.isfinite(head)
+        whole = len(powers) == self._next - earliest + NEAR + 1
+        if not whole or not np.all(np.isfinite(powers)) or not np.any(sound):
             return None
-        awake_w = head.power_w / max(head.samples, 1)
+        awake_w = float(np.mean(head[sound]))
         running = np.concatenate(([0.0], np.cumsum(powers)))
         ahead_w = (running[asleep:] - running[:-asleep]) / asleep  # mean of the `asleep` samples from each on
         low = float(np.min(ahead_w))
