@@ -104,6 +104,7 @@ class VisaMonitor:
                 self._session = self._open()
             self._halt()
             self._restore()
+            self._session.query("*OPC?")  # or hanging up could overtake what was said
         except InstrumentError:
             pass  # it cannot be reached
         self._session.close()

@@ -14,6 +14,7 @@ from energy.visa import Transcript
 
 SUMMARY = "Keysight N6705/N6700 with an N678x SMU: supply, current and voltage at 4.9 kS/s"
 ADDRESS = "TCPIP0::HOST::5025::SOCKET[?channel=1&pin=1]"
+USB_IDS = ((0x0957, 0x0F07), (0x2A8D, 0x0F02))
 IDN = r"(Keysight|Agilent) Technologies,N670[0-9][BC],"
 
 TICK_S = 20.48e-6
@@ -45,8 +46,9 @@ class KeysightN6705(VisaMonitor):
         self._pin_was: tuple[str, str] | None = None
         self._fetched_s = 0.0
         try:
+            if channel > self._count("SYST:CHAN:COUN?"):
+                raise InstrumentError(f"{address} has no channel {channel}: choose another one with ?channel=N.")
             self.model = self._session.query(f"SYST:CHAN:MOD? {self._at}").strip('" ')
-            self._session.check(f"asking for the module in channel {channel}")
             if not self.model.startswith("N678"):
                 raise InstrumentError(
                     f"channel {channel} holds {self.model!r}, which logs no current and voltage together."

@@ -81,6 +81,7 @@ class Dialect:
             "[SOURce]:CURRent:LIMit[:POSitive][:IMMediate][:AMPLitude]": partial(self._number, 3.06),
             "OUTPut[:STATe]": self._set_output,
             "OUTPut[:STATe]?": asked(lambda: flag(desk.supply())),
+            "SYSTem:CHANnel[:COUNt]?": lambda args: "1",
             "SYSTem:CHANnel:MODel?": asked(lambda: '"N6781A"'),
         }
         pins: dict[str, Handler] = {}
