@@ -55,7 +55,8 @@ class PacedLoad:
 class GatedLoad:
     """A load that idles with the wall clock, until somebody calls `play`: then its next piece runs off at once.
 
-    The first piece of `load` is what it idles with.
+    The first piece of `load` is what it idles with. It idles in whole milliseconds, so that the wall clock does not
+    decide where between two samples an edge lies.
     """
 
     def __init__(self, load: Load, *, speed: float = 1.0) -> None:
@@ -95,9 +96,11 @@ class GatedLoad:
             piece, self._next = self._next, None
             begin_s = self._given_s
             if piece is None:
-                now = time.monotonic()
-                self._given_s += max((now - self._since) * self._speed, 1e-6)
-                self._since = now
+                idle_ms = int((time.monotonic() - self._since) * self._speed * 1000)
+                if idle_ms == 0:
+                    return None
+                self._since += idle_ms / 1000 / self._speed
+                self._given_s += idle_ms / 1000
                 return LoadPiece(begin_s, np.array([self._given_s]), np.array([self._idle_a]), ())
             later_s = begin_s - piece.begin_s
             self._given_s = float(piece.ends_s[-1]) + later_s
