@@ -220,6 +220,11 @@ class TraceReader:
         spans = (span for span in self.spans if span.capture == capture.begin.number)
         return tuple(sorted(spans, key=lambda span: span.start_s))
 
+    def lost(self, capture: Capture) -> int:
+        """How many samples of a capture the instrument lost, by its own word."""
+        rows = self._rows.get(capture.begin.number)
+        return 0 if rows is None else sum(rows["lost"].tolist())
+
     def chunks(self, capture: Capture) -> Iterator[SampleChunk]:
         """The samples as they came in: the same chunks with the same times, and how many were lost before each."""
         rate_hz, done, time_s = capture.begin.rate_hz, 0, capture.begin.t0_s

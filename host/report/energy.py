@@ -92,9 +92,13 @@ def _budget(energy: Energy) -> str:
 
 def notes(run: Run) -> Iterator[str]:
     """What is wrong with single windows, and what was assumed: one line each."""
-    if run.energy_uj is None:
-        return
-    for window in run.energy_uj.windows:
+    if run.energy_uj is not None:
+        yield from window_notes(run.energy_uj)
+
+
+def window_notes(energy: Energy) -> Iterator[str]:
+    """What is wrong with single windows, one line each."""
+    for window in energy.windows:
         yield from (f"window {window.window + 1} ({window.input}) not valid: {reason}" for reason in window.reasons)
 
 
@@ -105,6 +109,11 @@ def print_energy(result: Result, run: Run, console: Console) -> None:
         return
     where = f"{KIND[result.provenance]} on {result.board.name}"
     title = f"{run.task}, energy of one inference, {where}, by {energy.monitor.name} ({energy.monitor.idn})"
+    print_lines(title, energy, console)
+
+
+def print_lines(title: str, energy: Energy, console: Console) -> None:
+    """What stands behind an energy, below a title."""
     for line in filter(None, (title, _windows(energy), _power(energy), _monitor(energy), _budget(energy))):
         console.print(
             line if line == title else f"  {line}", highlight=False, markup=False, width=min(console.width, WIDTH)

@@ -56,21 +56,33 @@ def figures(header: Header, rows: Sequence[EnergyWindowRow], idles: Sequence[Idl
     if monitor is None or plan is None:
         raise ResultInvalid("the journal has energy and no power monitor: this is a bug in tinyjoule.")
     pulse_s = PULSE_S if header.devices[0].build_id is not None else 0.0  # our firmware's own time lacks it
+    return of_windows(monitor, rows, idles, net=plan.net, pulse_s=pulse_s)
+
+
+def of_windows(
+    monitor: MonitorRecord,
+    rows: Sequence[EnergyWindowRow],
+    idles: Sequence[IdleRow],
+    *,
+    net: bool,
+    pulse_s: float,
+) -> schema.Energy:
+    """The same without a journal. pulse_s: how much shorter than the window the board's own time is."""
     idle = _Idle.of(idles)
     windows = _windows(rows)
     accuracy = _accuracy(monitor, windows)
     valid = [window for window in windows if not window.reasons]
     ratios = [ratio for window in windows if (ratio := _clock_ratio(window.reading, pulse_s)) is not None]
     gross = _of_run(valid, accuracy, None)
-    net = _of_run(valid, accuracy, idle.level) if plan.net and idle.level else None
-    value = net if plan.net else gross
+    above_idle = _of_run(valid, accuracy, idle.level) if net and idle.level else None
+    value = above_idle if net else gross
     terms = value.budget.terms if value and value.budget else ()
     return schema.Energy(
         value=value.value_j * UJ if value else None,
         u=value.budget.expanded_j * UJ if value and value.budget else None,
         k=COVERAGE_FACTOR,
         gross=gross.value_j * UJ if gross else None,
-        net=net.value_j * UJ if net else None,
+        net=above_idle.value_j * UJ if above_idle else None,
         idle_mw=idle.level.mean_w * MW if idle.level else None,
         idle_before_mw=idle.before.mean_w * MW if idle.before else None,
         idle_after_mw=idle.after.mean_w * MW if idle.after else None,
