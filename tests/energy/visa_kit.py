@@ -129,24 +129,27 @@ def reply_bytes(text: str) -> bytes:
 
 
 @contextmanager
-def scripted_peer(script: Dialogue) -> Iterator[tuple[str, Dialogue]]:
+def scripted_peer(script: Dialogue, *, hangs_up: bool = False) -> Iterator[tuple[str, Dialogue]]:
     """An instrument that knows one dialogue by heart: its address, and what it was told instead of what it expected.
 
-    It hangs up at the first line that is another one.
+    It takes one connection, and hangs up at the first line that is another one. hangs_up: at the end of the script too,
+    where it otherwise waits for what comes too much.
     """
     wrong: Dialogue = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(10)
-        thread = threading.Thread(target=_play, args=(listener, list(script), wrong))
+        address = f"TCPIP0::127.0.0.1::{listener.getsockname()[1]}::SOCKET"
+        thread = threading.Thread(target=_play, args=(listener, list(script), wrong, hangs_up))
         thread.start()
         try:
-            yield f"TCPIP0::127.0.0.1::{listener.getsockname()[1]}::SOCKET", wrong
+            yield address, wrong
         finally:
             thread.join()
 
 
-def _play(listener: socket.socket, script: Dialogue, wrong: Dialogue) -> None:
+def _play(listener: socket.socket, script: Dialogue, wrong: Dialogue, hangs_up: bool) -> None:
     line, _ = listener.accept()
+    listener.close()
     with line, line.makefile("rb") as incoming, contextlib.suppress(OSError):
         line.settimeout(10)
         while script:
@@ -157,5 +160,5 @@ def _play(listener: socket.socket, script: Dialogue, wrong: Dialogue) -> None:
                 return
             while script and script[0].startswith("< "):
                 line.sendall(reply_bytes(script.pop(0)[2:]))
-        if (rest := incoming.read()) != b"":
+        if not hangs_up and (rest := incoming.read()) != b"":
             wrong.append(f"told {rest!r} after the end")
