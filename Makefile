@@ -45,11 +45,15 @@ fleet-bench: setup
 engine-counts: setup
 	@$(BIN)/host engine-bench --engine tflite_c --record tests/e2e/engine_counts.json
 
+# So many files of tests at a time; the tests of one file share what they build and emulate.
+TEST_JOBS ?= 2
+PARALLEL = -n $(TEST_JOBS) --dist loadfile --no-loadscope-reorder
+
 test: setup-dev
-	@$(BIN)/python -m pytest -m "not long"
+	@$(BIN)/python -m pytest $(PARALLEL) -m "not long"
 
 test-long: setup-dev setup-train
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest $(PARALLEL)
 
 fuzz: export TINYJOULE_FUZZ_S ?= 600
 fuzz: setup-dev
