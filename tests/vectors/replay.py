@@ -43,6 +43,10 @@ from host.wire.spec import PATTERNS, spec
 
 FOLDER = Path(__file__).parent
 TYPES = spec().frames.types
+FRAME = re.compile(rb"\0+([^\0]+)\0")
+QUIET_S = 10.0
+"""Nothing for so long after a frame: the device has dropped it."""
+TRIES = 3
 SAMPLES = {"u32": "4294967295", "u64": "12345", "floats": "0.000,-1.250,nan,inf", "hexes": "00-ff", "hex32": "00c0ffee"}
 SAMPLES |= {"hex8": "0a", "key": "performance", "text": "any [text]", "list": "a,b"}
 
@@ -140,10 +144,21 @@ class Lines:
         assert line.endswith(b"\r"), f"ended by LF only: {line!r}"
         return line[:-1].decode("ascii")
 
+    def wait_for_frame(self, timeout_s: float) -> bool:
+        """Whether a frame has come within so many seconds."""
+        deadline = time.monotonic() + timeout_s
+        while not FRAME.match(self._bytes) and time.monotonic() < deadline:
+            self._bytes += self._link.read(0.2)
+        return FRAME.match(self._bytes) is not None
+
+    def forget(self) -> None:
+        """What has come and was not looked at."""
+        self._bytes = b""
+
     def frame(self) -> tuple[int, int, bytes]:
         """The next frame: type, number, payload."""
         deadline = time.monotonic() + self._timeout_s
-        while not (match := re.match(rb"\0+([^\0]+)\0", self._bytes)):
+        while not (match := FRAME.match(self._bytes)):
             assert time.monotonic() < deadline, f"no whole frame within {self._timeout_s} s, only {self._bytes!r}"
             self._bytes += self._link.read(0.2)
         self._bytes = self._bytes[match.end() :]
@@ -226,7 +241,12 @@ def send_input(link: Link, lines: Lines, last: str, data: bytes, number: int = 0
     for at, piece in enumerate(pieces):
         end = at == len(pieces) - 1
         crc = struct.pack("<I", zlib.crc32(data)) if end else b""
-        link.write(frame(TYPES[last if end else "data"], (number + at) % 256, piece + crc))
+        whole = frame(TYPES[last if end else "data"], (number + at) % 256, piece + crc)
+        for _ in range(TRIES):
+            link.write(whole)
+            if lines.wait_for_frame(QUIET_S):
+                break  # else a busy machine made a pause in it: the device took the rest for text
+            lines.forget()
         assert lines.frame() == (TYPES["accepted"], (number + at + 1) % 256, b"")
     number = (number + len(pieces)) % 256
     output = b""
