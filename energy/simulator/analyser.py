@@ -158,7 +158,7 @@ class Analyser:
             self._end_capture("off")
             if not keep:
                 self._fifo.clear()
-                self._kept = 0
+                self._kept, self._overrun = 0, False
             self._changed.notify_all()
 
     def state(self) -> State:
