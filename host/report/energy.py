@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 
 from rich.console import Console
@@ -43,13 +44,13 @@ def _per_inference(window: EnergyWindow, energy: Energy) -> float:
 
 
 def _power(energy: Energy) -> str:
-    text = f"{energy.mean_mw:.4g} mW while it infers, " if energy.mean_mw is not None else ""
+    text = f"{energy.mean_mw:#.4g} mW while it infers, " if energy.mean_mw is not None else ""
     if energy.idle_mw is None:
         return text + "idle power not known"
-    text += f"{energy.idle_mw:.4g} mW idle"
+    text += f"{energy.idle_mw:#.4g} mW idle"
     if energy.idle_before_mw is not None and energy.idle_after_mw is not None and energy.idle_drift is not None:
         text += (
-            f" ({energy.idle_before_mw:.4g} before, {energy.idle_after_mw:.4g} after the windows, "
+            f" ({energy.idle_before_mw:#.4g} before, {energy.idle_after_mw:#.4g} after the windows, "
             f"{energy.idle_drift:+.2%})"
         )
     if energy.net is not None and energy.gross is not None:
@@ -114,7 +115,8 @@ def print_energy(result: Result, run: Run, console: Console) -> None:
 
 def print_lines(title: str, energy: Energy, console: Console) -> None:
     """What stands behind an energy, below a title."""
-    for line in filter(None, (title, _windows(energy), _power(energy), _monitor(energy), _budget(energy))):
-        console.print(
-            line if line == title else f"  {line}", highlight=False, markup=False, width=min(console.width, WIDTH)
-        )
+    width = min(console.width, WIDTH)
+    console.print(title, highlight=False, markup=False, width=width)
+    for line in filter(None, (_windows(energy), _power(energy), _monitor(energy), _budget(energy))):
+        for piece in textwrap.wrap(line, width - 2):
+            console.print(f"  {piece}", highlight=False, markup=False, soft_wrap=True)

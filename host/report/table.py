@@ -59,8 +59,8 @@ def _power(run: Run) -> str:
     energy = run.energy_uj
     if energy is None:
         return NONE
-    mean = NONE if energy.mean_mw is None else f"{energy.mean_mw:.4g}"
-    return mean if energy.idle_mw is None else f"{mean}\nidle {energy.idle_mw:.3g}"
+    mean = NONE if energy.mean_mw is None else f"{energy.mean_mw:#.4g}"
+    return mean if energy.idle_mw is None else f"{mean}\nidle {energy.idle_mw:#.3g}"
 
 
 def _throughput(run: Run) -> str:
