@@ -94,7 +94,7 @@ class RsNgu(VisaMonitor):
         commands = ("FLOG:TRIG 1", "TRIG 1") if triggered else ("FLOG 1",)
         self._send(*commands, doing="starting FastLog")
         self._taken = 0
-        self._failure: InstrumentError | None = None
+        self._failure: Exception | None = None
         self._chunks: Queue[SampleChunk] = Queue(QUEUED)
         self._ending = threading.Event()
         self._pump = threading.Thread(target=self._fetch, name="rs_ngu", daemon=True)
@@ -150,7 +150,7 @@ class RsNgu(VisaMonitor):
                 elif len(pairs):
                     self._chunks.put(self._chunk(pairs[:, 1], pairs[:, 0], lost))
                     lost = 0
-        except InstrumentError as error:
+        except Exception as error:  # whatever it is, `read` has to tell it
             self._failure = error
 
     def _events(self, register: str) -> int:
