@@ -22,6 +22,8 @@ Floats = NDArray[np.float64]
 MAX_HELD = 4_000_000
 """Samples without a time stamp after them: over half a minute at the highest rate."""
 
+NO_BEGIN = "its stream does not begin with a time stamp: set it up again."
+
 _STAMP = re.compile(rb"TimeStamp: (\d+)s (\d+)ms")
 _SAMPLE = re.compile(rb"(\d{4})([+-]\d\d)")
 _EVENT = re.compile(rb"event \d+ ris")
@@ -161,7 +163,7 @@ class BinaryDecoder:
         """assembler: takes what was read."""
         self._out = assembler
         self._rest = b""
-        self._begun = False
+        self._begun = self._stamped = False
 
     def feed(self, data: bytes) -> None:
         """Take bytes as they come. Raises GarbledSamples."""
@@ -180,12 +182,13 @@ class BinaryDecoder:
         self._rest = buffer[at:] if not self._out.ended else b""
 
     def _first(self, buffer: bytes) -> int:
-        """Where the first block begins: with a time stamp, behind nothing but text."""
-        text = buffer.find(b"\xf0\xf3")
-        self._begun = text >= 0
-        if buffer[: text if self._begun else max(len(buffer) - 1, 0)].translate(None, _TEXT):
-            raise GarbledSamples("its stream does not begin with a time stamp: set it up again.")
-        return text if self._begun else max(len(buffer) - 1, 0)
+        """Where the metadata begins that a stream begins with: behind nothing but text."""
+        at = buffer.find(b"\xf0")
+        self._begun = 0 <= at < len(buffer) - 1
+        text = buffer[: at if at >= 0 else len(buffer)]
+        if text.translate(None, _TEXT):
+            raise GarbledSamples(NO_BEGIN)
+        return len(text)
 
     def _words(self, buffer: bytes, at: int) -> tuple[int, bool]:
         """Hand on the samples up to the next metadata; where they end, and whether metadata begins there."""
@@ -193,6 +196,8 @@ class BinaryDecoder:
         special = np.flatnonzero(words >= 0xF000)
         count = int(special[0]) if len(special) else len(words)
         if count:
+            if not self._stamped:
+                raise GarbledSamples(NO_BEGIN)
             taken = words[:count].astype(np.int64)
             self._out.values((taken & 0xFFF) * np.exp2(-4.0 * (taken >> 12)))
         return at + 2 * count, bool(len(special))
@@ -211,6 +216,7 @@ class BinaryDecoder:
         if kind == 0xF1:
             self._out.errors.append(content.decode("ascii", "replace").strip())
         elif kind == 0xF3:
+            self._stamped = True
             self._out.stamp(int.from_bytes(content[:4], "big") & 0x7FFFFFFF)
         elif kind == 0xF4:
             self._out.ended = True

@@ -65,8 +65,7 @@ class Lpm01a:
         self._trigger = "sw"
         self._stream: Assembler | None = None
         self._decoder: AsciiDecoder | BinaryDecoder | None = None
-        self._quieten()
-        board = self._ask("powershield")
+        board = self._first_answer()
         if "powershield" not in board.lower():
             raise InstrumentError(f"{port.name}: not an LPM01A, it answers {board!r}: check the port.")
         serial_number = re.sub(r"(?i)powershield (present)?[:\s]*", "", board).strip() or "unknown"
@@ -200,29 +199,34 @@ class Lpm01a:
             f"{port.name}: no answer to {command!r}: is this an LPM01A? Replug it and start again."
         )
 
-    def _quieten(self) -> None:
-        """Forget a banner, and end a stream that somebody left running."""
+    def _first_answer(self) -> str:
+        """Who it says it is; a stream that somebody left running is ended first. Raises InstrumentTimeout."""
         for attempt in range(2):
-            deadline = time.monotonic() + 1.0
-            while self._wire().read(0.05):
-                if time.monotonic() >= deadline:
-                    break
-            else:
-                return
-            if attempt == 0:
+            if attempt:
                 self._wire().write(b"stop\n")
-        raise InstrumentError(f"{self._wire().name}: sends without end, and `stop` does not stop it: replug it.")
+            deadline = time.monotonic() + COMMAND_S
+            while (noisy := bool(self._wire().read(0.1))) and time.monotonic() < deadline:
+                pass
+            self._buffer.clear()
+            answer = None if noisy else self._exchange("powershield", COMMAND_S)
+            if answer is not None:
+                return answer or self._line(time.monotonic() + 0.3) or ""
+        raise self._silent("powershield")
 
-    def _command(self, command: str, timeout_s: float = COMMAND_S) -> str:
+    def _command(self, command: str, timeout_s: float | None = None) -> str:
         """Send a command and wait until it is acknowledged; what follows on that line. Raises InstrumentError."""
+        answer = self._exchange(command, COMMAND_S if timeout_s is None else timeout_s)
+        if answer is None:
+            raise self._silent(command)
+        return answer
+
+    def _exchange(self, command: str, timeout_s: float) -> str | None:
+        """The same; None when it does not answer."""
         verb = command.split(" ", 1)[0]
         self._wire().write(command.encode() + b"\n")
         deadline = time.monotonic() + timeout_s
         refused = False
-        while True:
-            line = self._line(deadline)
-            if line is None:
-                raise InstrumentError(f"the LPM01A refuses {command!r}.") if refused else self._silent(command)
+        while (line := self._line(deadline)) is not None:
             if line.startswith("Error detail:") and refused:
                 raise InstrumentError(f"the LPM01A refuses {command!r}:{line.partition(':')[2]}")
             if line.startswith(f"error {verb}"):
@@ -230,6 +234,9 @@ class Lpm01a:
                 deadline = min(deadline, time.monotonic() + 0.5)
             elif line.startswith(f"ack {verb}"):
                 return line.removeprefix(f"ack {command}").strip()
+        if refused:
+            raise InstrumentError(f"the LPM01A refuses {command!r}.")
+        return None
 
     def _ask(self, command: str) -> str:
         """A command's answer: behind its acknowledgement, or on the line after it; "" where there is none."""

@@ -27,6 +27,7 @@ TEXT_RATE_HZ = 5000
 BLOCK = 1000
 """Samples between two time stamps in binary."""
 MAX_TAKEN = 20_000
+MAX_TAKES = 4
 MAX_BACKLOG = 1 << 16
 OVERCURRENT = "Overcurrent >59mA, dynamic acquisition stopped"
 WORDS = {
@@ -46,7 +47,12 @@ class Dialect:
     """One LPM01A."""
 
     HARDWARE: ClassVar[Hardware] = Hardware(
-        model="LPM01A", rate_hz=100.0, max_rate_hz=100_000.0, ranges_a=(0.05,), range_a=0.05
+        model="LPM01A",
+        rate_hz=100.0,
+        max_rate_hz=100_000.0,
+        ranges_a=(0.05,),
+        range_a=0.05,
+        measures_voltage=False,
     )
     SCPI: ClassVar[bool] = False
 
@@ -101,8 +107,10 @@ class Dialect:
         return f"PowerShield > ack {text}{f' {answer}' if answer else ''}\r\n".encode()
 
     def tick(self) -> None:
-        """Stream what is there, unless nobody reads."""
-        while self._streaming and self._desk.backlog() <= MAX_BACKLOG:
+        """Stream what is there, unless nobody reads; not so much that a command has to wait."""
+        for _ in range(MAX_TAKES):
+            if not self._streaming or self._desk.backlog() > MAX_BACKLOG:
+                return
             samples = self._desk.take(MAX_TAKEN)
             if samples is None:
                 return
@@ -182,7 +190,7 @@ class Dialect:
         step = round(self._desk.rate_hz) if text else BLOCK
         over = np.flatnonzero(np.isinf(samples.current_a))
         end = samples.first + (int(over[0]) if len(over) else len(samples.current_a))
-        falls = [(int(at_s * self._desk.rate_hz), at_s) for at_s, level in samples.edges if not level]
+        falls = [(int(at_s * self._desk.rate_hz + 1e-9), at_s) for at_s, level in samples.edges if not level]
         out = []
         at = samples.first
         while at < end:
