@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _BLOCK = 1 << 18
 _BINS = 1600
+_NAMES = 80
 _LABELS = 40  # in a plot: more of them cannot be read
 CURRENT, VOLTAGE, PIN, WINDOW, IDLE = "#1b6ca8", "#d9822b", "#566573", "#2e8b57", "#9aa5b1"
 ORIGIN = {"measured": "measured", "emulated": "EMULATED", None: "of another program"}
@@ -190,10 +191,15 @@ def plot(trace: TraceReader, part: Stretch, kind: str = "png") -> bytes:
         panel.tick_params(labelsize=11)
         panel.spines[["top", "right"]].set_visible(False)
         panel.margins(x=0)
+        panel.ticklabel_format(useOffset=False)
+        low, high = panel.get_ylim()
+        if 0 < low < high / 2:
+            panel.set_ylim(bottom=0)
     if trace.has_pin:
         panels[-1].set_yticks([0, 1], ["low", "high"])
         panels[-1].set_ylim(-0.2, 1.2)
     _shade(panels[0], list(panels), trace, part)
+    _name_operators(panels[0], trace, part)
     panels[-1].set_xlabel("seconds of the file", fontsize=12)
     figure.suptitle(heading(trace), fontsize=12, x=0.01, ha="left")
     out = io.BytesIO()
@@ -218,11 +224,27 @@ def _shade(top: Axes, panels: list[Axes], trace: TraceReader, part: Stretch) -> 
     begin_s, end_s = part.first / trace.rate_hz, (part.first + part.samples) / trace.rate_hz
     for left_s, right_s, name, color in list(_areas(trace, begin_s, end_s))[:_LABELS]:
         for panel in panels:
-            panel.axvspan(left_s, right_s, color=color, alpha=0.15, linewidth=0)
+            panel.axvspan(left_s, right_s, color=color, alpha=0.15, linewidth=0, zorder=0)
         top.annotate(
             name, ((max(left_s, begin_s) + min(right_s, end_s)) / 2, 1.0), xycoords=("data", "axes fraction"),
             ha="center", va="bottom", fontsize=10, color=color,
         )  # fmt: skip
+
+
+def _name_operators(panel: Axes, trace: TraceReader, part: Stretch) -> None:
+    """Operators that are wide enough to be told apart: a line where each begins, its name along it."""
+    begin_s, end_s = part.first / trace.rate_hz, (part.first + part.samples) / trace.rate_hz
+    for capture in trace.captures:
+        shift_s = capture.first / trace.rate_hz - capture.begin.t0_s
+        for span in trace.operators(capture):
+            left_s, right_s = max(span.start_s + shift_s, begin_s), min(span.end_s + shift_s, end_s)
+            if right_s - left_s < (end_s - begin_s) / _NAMES:
+                continue
+            panel.axvline(left_s, color=PIN, linewidth=0.8, linestyle="dotted", zorder=3)
+            panel.annotate(
+                f"{span.index} {span.name}", (left_s, 0.03), xycoords=("data", "axes fraction"), xytext=(3, 0),
+                textcoords="offset points", rotation=90, ha="left", va="bottom", fontsize=9, color=PIN,
+            )  # fmt: skip
 
 
 def _areas(trace: TraceReader, begin_s: float, end_s: float) -> Iterator[tuple[float, float, str, str]]:

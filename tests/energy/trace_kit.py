@@ -86,3 +86,43 @@ def reading(**changes: Any) -> Reading:
         "reasons": (),
     }
     return Reading(**(fields | changes))
+
+
+def board_chunks(
+    seed: int,
+    *,
+    window_s: float = 0.3,
+    rate_hz: float = 100e3,
+    voltage: bool = True,
+    triggered: bool = False,
+    lost_at: int | None = None,
+) -> Iterator[SampleChunk]:
+    """What an instrument sees of a board: asleep, warming up, a window between two pulses of 30 us, sending, asleep.
+
+    triggered: from the first edge on, without the pin. lost_at: the number of a chunk before which 3 samples are lost.
+    """
+    rng = np.random.default_rng(seed)
+    window = round(window_s * rate_hz)
+    stages = [(2000, 1.2e-3), (1500, 21e-3), (window, 22e-3), (300, 20e-3), (6000, 1.2e-3)]
+    current = np.concatenate([np.full(count, level) for count, level in stages])
+    current = (current * (1 + 1e-3 * rng.standard_normal(len(current)))).astype(np.float32)
+    first = stages[0][0] + stages[1][0]
+    pin = np.ones(len(current), np.bool_)
+    for edge in (first, first + window):
+        pin[edge : edge + 3] = False
+    volts = (1.8 - 0.5 * current).astype(np.float32)
+    at, number = first if triggered else 0, 0
+    origin_s = at / rate_hz
+    while at < len(current):
+        lost = 3 if number == lost_at else 0
+        at += lost
+        part = slice(at, at + int(rng.integers(1, 4000)))
+        yield SampleChunk(
+            current[part],
+            volts[part] if voltage else None,
+            None if triggered else pin[part],
+            at / rate_hz - origin_s,
+            rate_hz,
+            lost,
+        )
+        at, number = part.stop, number + 1
