@@ -9,7 +9,7 @@ import threading
 from queue import Empty, Queue
 from typing import ClassVar
 
-from energy.errors import GarbledSamples, InstrumentError
+from energy.errors import GarbledSamples
 from energy.instrument import SampleChunk, Settings
 from energy.instruments._visa import VisaMonitor, floats, split_options
 from energy.visa import Transcript

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from visa_kit import SLOWER_HZ, VOLTS, Bench, read_some, tidied, written
 
 from energy.errors import EnergyError, InstrumentError, InstrumentLost, InstrumentTimeout, MonitorUnknown
 from energy.instrument import SampleChunk, Settings
 from energy.instruments import NAMES, module_of, open_monitor
 from energy.instruments.rs_ngu import rate_of
+from energy.simulator.recording import random_load
+from energy.simulator.scpi import execute
+from energy.simulator.server import Simulator
 from energy.visa import VisaSession
 from energy.window import Reading
 
@@ -310,6 +316,25 @@ def test_what_a_real_one_refuses(dialect: str) -> None:
             session.write(command)
             errors = session.errors()
             assert [int(entry.split(",")[0]) for entry in errors] == [code], command
+
+
+WORDS = ["", "1", "0", "-1", "1e-4", "1e999", "nan", "ON", "(@1)", "(@2)", "(@", '"a"', '"', "AUTO", "REAL", "SRE"]
+WORDS += ["CURR", '"CURR"', "NORM", "IMM", "EXT", "PIN1", "TINP", "NEG", "FALL", "READ", "99999999999", "S500K", "SCPI"]
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@given(data=st.data())
+@settings(max_examples=60)
+def test_nothing_that_is_said_breaks_a_dialect(dialect: str, data: st.DataObject) -> None:
+    """Any command of its table with any arguments is answered, carried out or refused."""
+    with Simulator(dialect, random_load(1, 1)) as simulator:
+        rows = simulator.dialect._table._rows  # type: ignore[attr-defined]
+        headers = [re.sub(r"\[.*?\]", "", pattern) for pattern in rows]
+        arguments = st.lists(st.sampled_from(WORDS), max_size=4).map(",".join)
+        for header, text in data.draw(st.lists(st.tuples(st.sampled_from(headers), arguments), max_size=30)):
+            reply = execute(f"{header} {text}", simulator.dialect, simulator._server._queue)
+            assert reply is None or (isinstance(reply, bytes) and reply)
+            simulator.dialect.tick()
 
 
 def test_a_log_without_its_trigger_input_waits() -> None:

@@ -254,7 +254,7 @@ class Dialect:
             raise Refused(303, "There is not a valid acquisition to fetch from")
         samples = None if self._waiting else self._desk.take(most)
         if samples is None:
-            return block(b"") if self._real else b""
+            return block(b"") if self._real else b" "
         if samples.lost:
             self._desk.push_error(-310, "System error; data log overwritten")
         columns = []
