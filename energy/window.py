@@ -381,7 +381,8 @@ def consistency(readings: Sequence[Reading], inferences: Sequence[int]) -> list[
     make its window shorter by its clock. inferences: in each window.
 
     The board's time over the instrument's has to be the same in all within its resolution and 200 ppm; without the
-    board's time, the instrument's time per inference within 1 %, as inputs may cost different times.
+    board's time, the instrument's time per inference within 1 %, as inputs may cost different times. A window whose
+    edges or clocks are wrong anyhow tells nothing about the others.
     """
     told = all(reading.device_s is not None for reading in readings if reading.complete)
     tempos: list[float | None] = []
@@ -390,8 +391,11 @@ def consistency(readings: Sequence[Reading], inferences: Sequence[int]) -> list[
         usable = reading.complete and reading.duration_s > 0
         u_s = math.hypot(reading.u_start_s, reading.u_end_s, U_PULSE_S)
         time_s = (reading.device_s or 0.0) + PULSE_S if told else float(count)
-        tempos.append(time_s / reading.duration_s if usable else None)
-        resolutions.append(3 * u_s / reading.duration_s if usable else 0.0)
+        tempo = time_s / reading.duration_s if usable else None
+        if tempo is not None and (abs(tempo - 1) > CLOCK_LIMIT if told else reading.reasons):
+            tempo = None
+        tempos.append(tempo)
+        resolutions.append(3 * u_s / reading.duration_s if tempo is not None else 0.0)
     known = [tempo for tempo in tempos if tempo is not None]
     middle = median(known) if known else 1.0
     widest = max(resolutions, default=0.0)
