@@ -42,7 +42,7 @@ def heading(trace: TraceReader) -> str:
     who = f" {info.task}, {what}, by {info.monitor} ({info.idn})" if info else f" {what}"
     signals = ["current", *(["voltage"] if trace.has_voltage else []), *(["timing pin"] if trace.has_pin else [])]
     return (
-        f"{trace.path.name}:{who}; {trace.rate_hz:g} samples/s, {trace.samples / trace.rate_hz:.3f} s, "
+        f"{trace.path.name}:{who}; {trace.rate_hz:,.10g} samples/s, {trace.samples / trace.rate_hz:.3f} s, "
         f"{', '.join(signals)}"
     )
 
