@@ -256,6 +256,8 @@ def _open(address: str) -> Any:
     try:
         resource.write_termination = "\n"
         resource.read_termination = "\n"
+        if line := _raw_socket(resource):  # or a command waits 40 ms until the one before it is acknowledged
+            line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except (pyvisa.Error, OSError, RuntimeError, AttributeError) as error:
         _close(resource)
         raise InstrumentError(f"{address} speaks no messages: {error}. Type the address of an instrument.") from error
@@ -269,17 +271,27 @@ def _close(resource: Any) -> None:
         resource.close()
 
 
+def _session(resource: Any) -> Any:
+    """The library's inside of a resource."""
+    return getattr(resource.visalib, "sessions", {}).get(resource.session)
+
+
+def _raw_socket(resource: Any) -> socket.socket | None:
+    """The socket of a `::SOCKET` resource; None for all others."""
+    line = getattr(_session(resource), "interface", None)
+    return line if isinstance(line, socket.socket) else None
+
+
 def _wait_on_raw_socket(resource: Any, timeout_s: float) -> int | None:
     """How many bytes can be read at once, 0 after timeout_s; None: it is no raw socket, the library has to wait itself.
 
     The library's own wait on a raw socket spins at full load when the other end has hung up, tells it as a timeout, and
     has no end where bytes trickle in. Raises ConnectionResetError when it has hung up.
     """
-    session = getattr(resource.visalib, "sessions", {}).get(resource.session)
-    line = getattr(session, "interface", None)
-    if not isinstance(line, socket.socket):
+    line = _raw_socket(resource)
+    if line is None:
         return None
-    pending = len(getattr(session, "_pending_buffer", b""))
+    pending = len(getattr(_session(resource), "_pending_buffer", b""))
     if pending:
         return pending
     readable, _, _ = select.select([line], [], [], timeout_s)
