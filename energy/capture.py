@@ -62,7 +62,7 @@ class _Capture:
 
     def __enter__(self) -> _Capture:
         self._instrument.start(triggered=self._triggered, duration_s=self._duration_s)
-        for thread in self._threads:
+        for thread in reversed(self._threads):  # who empties the queue first: without one nothing is put in
             thread.start()
         return self
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Self
@@ -115,6 +116,7 @@ class Player:
     default_rate_hz: float = 1e5
     default_range_a: float | None = 0.1
     range_switches: int = 0
+    pace_s: float = 0.0
     calls: list[str] = field(default_factory=list)
     empty: threading.Event = field(default_factory=threading.Event)
     """Set when everything was played."""
@@ -133,6 +135,7 @@ class Player:
         chunk = self.chunks.pop(0)
         if isinstance(chunk, Exception):
             raise chunk
+        time.sleep(self.pace_s)
         return chunk
 
     def stop(self) -> None:
