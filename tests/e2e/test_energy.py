@@ -13,10 +13,13 @@ from pathlib import Path
 
 import pytest
 from processes import children, gone
+from replay_kit import check_replay
 from session_kit import bench, only_folder, resume_command, rows, running, wait_for_rows
 
 from energy.trace import TraceReader
 from host.build import Image
+from host.emulator import start
+from host.emulator.analyser import VirtualAnalyser
 from host.results import record, schema
 
 WORDS = ("ad01", "--mode", "energy", "--rules", "quick")
@@ -39,7 +42,8 @@ def truth(folder: Path) -> dict[int, dict[str, float]]:
 
 
 def check_truth(folder: Path) -> None:
-    """Every window's energy within its own uncertainty of the true one, and so the run's."""
+    """Every window's energy within its own uncertainty of the true one, and so the run's; the trace gives the same."""
+    check_replay(folder)
     _, energy = energy_run(folder)
     true = truth(folder)
     assert sorted(true) == [window.window for window in energy.windows]
@@ -117,6 +121,7 @@ def test_every_broken_window_says_what_broke_it_and_the_run_is_not_valid(tmp_pat
     faults = "silent_drop@w0=0.001,drop@w1,nan@w2,overload@w3,edge_doubled@w4"
     answer = bench(*WORDS, "--monitor", f"simulated@simulated?faults={faults}", "--out", tmp_path)
     assert answer.returncode == 1, answer.stderr
+    check_replay(only_folder(tmp_path))
     run, energy = energy_run(only_folder(tmp_path))
     assert not run.valid
     assert (energy.value, energy.u, energy.gross, energy.budget) == (None, None, None, [])
@@ -185,3 +190,24 @@ def test_each_real_instrument_measures_the_emulated_board(monitor: str, tmp_path
     assert energy.monitor.name == monitor
     if energy.monitor.voltage == "assumed":
         assert "voltage assumed 1.800 V" in answer.stdout
+
+
+def test_a_board_that_is_reset_in_a_window_is_measured_again(
+    firmware_image: Callable[[str], Image], tmp_path: Path
+) -> None:
+    image, folder = firmware_image("mps2_an386"), tmp_path / "out"
+    with (
+        VirtualAnalyser() as analyser,
+        start(image, timed=True, qemu_arguments=analyser.qemu_arguments(image)) as board,
+    ):
+        words = (*WORDS, "--inputs", 3, "--port", board.url, "--monitor", f"simulated@{analyser.address}")
+        with running(*words, "--voltage", 1.8, "--out", folder) as process:
+            wait_for_rows(process, folder, 3)
+            board.reset()
+            _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    run, energy = energy_run(only_folder(folder))
+    assert (run.valid, [window.valid for window in energy.windows]) == (True, [True] * 3)
+    assert record.read_result(only_folder(folder)).provenance == "emulated"
+    log = (only_folder(folder) / "log.jsonl").read_text()
+    assert "Opening it again" in log
