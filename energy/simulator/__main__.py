@@ -66,11 +66,10 @@ def _say(line: str) -> None:
 
 
 def _serve(simulator: Simulator, until_eof: bool) -> None:
-    """Until somebody ends it. Raises EnergyError when the load or a label makes no sense."""
+    """Until somebody ends it. Raises EnergyError when it cannot go on, or a label makes no sense."""
     received = b""
     while True:
-        if simulator.analyser.failure is not None:
-            raise simulator.analyser.failure
+        simulator.check()
         if not until_eof:
             time.sleep(POLL_S)
             continue

@@ -129,6 +129,10 @@ class _Server:
             self._thread.join()
         self._listener.close()
 
+    def is_serving(self) -> bool:
+        """False when its thread has ended."""
+        return self._thread.is_alive()
+
     def send(self, data: bytes) -> None:
         """To the connection that spoke last."""
         if self._console is not None:
@@ -139,11 +143,14 @@ class _Server:
         return len(self._console.waiting) if self._console is not None else 0
 
     def _serve(self) -> None:
-        with selectors.DefaultSelector() as selector:
-            while not self._closing:
-                self._turn(selector)
-        for connection in list(self._connections):
-            self._drop(connection)
+        try:
+            with selectors.DefaultSelector() as selector:
+                while not self._closing:
+                    self._turn(selector)
+        finally:  # also where a dialect has a fault of ours: nobody shall wait for it
+            self._listener.close()
+            for connection in list(self._connections):
+                self._drop(connection)
 
     def _turn(self, selector: selectors.BaseSelector) -> None:
         wanted: dict[socket.socket, int] = {self._listener: selectors.EVENT_READ}
@@ -315,6 +322,13 @@ class Simulator:
         self.port = self._server.port
         scpi = self.dialect.SCPI
         self.address = f"TCPIP0::{host}::{self.port}::SOCKET" if scpi else f"socket://{host}:{self.port}"
+
+    def check(self) -> None:
+        """Raise EnergyError when it cannot go on: the load, or a fault of its own, which is on stderr then."""
+        if self.analyser.failure is not None:
+            raise self.analyser.failure
+        if not self._server.is_serving():
+            raise EnergyError("the virtual analyser does not answer any more: what is said above is a fault of it.")
 
     def __enter__(self) -> Simulator:
         """Begin."""

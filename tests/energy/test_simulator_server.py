@@ -286,6 +286,26 @@ def test_a_load_that_ends_leaves_an_instrument_without_samples() -> None:
         assert monitor.errors() == []
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_fault_of_its_own_hangs_up_and_is_told(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_line: str) -> bytes:
+        raise KeyError("a fault in a dialect")
+
+    monkeypatch.setattr(simulator.dialect, "command", broken)
+    simulator.check()
+    with dial(simulator.port) as line, pytest.raises((EOFError, ConnectionError)):
+        ask(line, "SENS:RATE?")
+    with pytest.raises(ConnectionRefusedError):
+        dial(simulator.port)
+
+    def check_until_it_has_ended() -> None:
+        while True:
+            simulator.check()
+
+    with pytest.raises(EnergyError, match="does not answer any more"):
+        check_until_it_has_ended()
+
+
 def test_what_it_does_not_do() -> None:
     load = Failing()
     with pytest.raises(MonitorUnknown, match=r"does not speak klingon: it speaks .*virtual"):
