@@ -22,6 +22,7 @@ from energy.instrument import Instrument, SampleChunk, Settings, WindowKind
 
 SUMMARY = "Joulescope JS110, JS220 (USB): up to 1 MS/s current, voltage and timing pin"
 ADDRESS = "u/js220/SERIAL (python -m pyjoulescope_driver scan lists them)"
+USB_IDS = ((0x16D0, 0x0E88), (0x16D0, 0x10BA))
 
 RATES_HZ = (1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000)
 RANGES = {18e-6: "18 µA", 180e-6: "180 µA", 1.8e-3: "1.8 mA", 18e-3: "18 mA", 0.18: "180 mA", 10.0: "10 A"}

@@ -14,8 +14,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from energy.accuracy import lookup
+from energy.capture import measure_reference, measure_window
 from energy.errors import InstrumentError
 from energy.instrument import Instrument
+from energy.window import Reading
 from host import build
 from host.boards import Board, get_board
 from host.device import Device, DeviceInfo
@@ -32,12 +34,15 @@ SETTLE_S = 0.5
 PULSES = 3
 PAUSE_S = 0.1
 """Between two pulses of the timing pin."""
-WINDOW_INFERENCES = 10
+WINDOW_S = 0.1
+"""Length of the window by which the clocks are compared, at least: longer where samples are far apart."""
 WALL_TOLERANCE = 0.25  # samples arrive in blocks, on a machine that does other things as well
 CLOCK_TOLERANCE = 0.01  # as in a session
 VOLTAGE_TOLERANCE = 0.05
 ZERO_OF_RANGE = 1e-3
 """What passes for zero where nobody knows the instrument's accuracy."""
+LEAST_ZERO_OF_RANGE = 1e-5
+"""What passes for zero where a data sheet names no offset: it means readings far from zero."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +123,8 @@ def _zero_limit(monitor: Monitor) -> tuple[float, str]:
     settings, instrument = monitor.settings, monitor.instrument
     known = lookup(instrument.model, settings.range_a, settings.voltage_v, voltage_measured=instrument.measures_voltage)
     if known is not None:
-        return known.current.offset + 5 * known.current.noise / math.sqrt(settings.rate_hz * CAPTURE_S), "its accuracy"
+        limit_a = known.current.offset + 5 * known.current.noise / math.sqrt(settings.rate_hz * CAPTURE_S)
+        return max(limit_a, LEAST_ZERO_OF_RANGE * (settings.range_a or 0.0)), "its accuracy"
     return (settings.range_a or 1.0) * ZERO_OF_RANGE, "0.1 % of the range: no accuracy data"
 
 
@@ -144,7 +150,9 @@ def _zero(monitor: Monitor) -> Item:
 
 def _idle(plan: MonitorPlan, monitor: Monitor, *, emulated: bool) -> list[Item]:
     """Power, voltage, rate and the samples themselves, with the load on."""
-    seen = capture(monitor, CAPTURE_S)
+    second = CAPTURE_S * monitor.settings.rate_hz
+    # Longer where samples come a second's at a time.
+    seen = capture(monitor, 3 * CAPTURE_S, lambda seen: seen.samples >= second and seen.pace is not None)
     if not seen.samples:
         return [Item(item="samples", verdict="bad", text="no sample came: see its display, and its trigger's setting")]
     return [
@@ -216,9 +224,7 @@ def _pin(monitor: Monitor, target: Target | None) -> list[Item]:
     if target is None:
         text = "nobody moved it: say where the board is, --port URL"
         return [Item(item="timing pin", verdict="not seen", text=text)]
-    if monitor.instrument.windows == "trigger":
-        return [_trigger(monitor, target)]
-    items = [_pulses(monitor, target)]
+    items = [(_trigger if monitor.instrument.windows == "trigger" else _pulses)(monitor, target)]
     if items[0].verdict == "ok" and target.info is not None:  # our firmware
         items.append(_clock(monitor, target.device, target.info))
     return items
@@ -278,22 +284,28 @@ def _clock(monitor: Monitor, device: Device, info: DeviceInfo) -> Item:
     if info.model is None:
         device.select_model(info.models[0])
     device.load(bytes((device.info() or info).input_bytes))
-    seen = Seen()
-    monitor.instrument.start(triggered=False, duration_s=PATIENCE_S)
-    try:
-        read_on(monitor, seen, PAUSE_S)
-        window = device.infer(WINDOW_INFERENCES, 1)
-        read_on(monitor, seen, PATIENCE_S, lambda seen: len(seen.falls) >= 2)
-    finally:
-        monitor.instrument.stop()
-    if not window.duration_us:
+    one_s = (device.infer(1, 1).duration_us or 0) / 1e6
+    if not one_s:
         return Item(item="clock", verdict="not seen", text="the board tells no time in this mode")
-    device_s = window.duration_us / 1e6
-    if len(seen.falls) != 2:
-        text = f"a window of {device_s:.3f} s has {len(seen.falls)} falling edges, not 2"
-        return Item(item="clock", verdict="bad", text=text)
-    ratio = device_s / (seen.falls[1] - seen.falls[0])
-    text = f"the board says {device_s:.6f} s, the monitor {seen.falls[1] - seen.falls[0]:.6f} s"
+    count = math.ceil(max(WINDOW_S, 4 / (CLOCK_TOLERANCE * monitor.settings.rate_hz)) / one_s)
+
+    def infer(count: int) -> float:
+        return (device.infer(count, 1).duration_us or 0) / 1e6
+
+    instrument, settings, reference = monitor.instrument, monitor.settings, None
+    time.sleep(PAUSE_S)
+    if instrument.windows == "trigger":
+        reference = measure_reference(instrument, settings, lambda: infer(1), one_s)
+        time.sleep(PAUSE_S)
+    reading = measure_window(instrument, settings, lambda: infer(count), count * one_s, reference=reference)
+    return _judged_window(reading)
+
+
+def _judged_window(reading: Reading) -> Item:
+    ratio = reading.clock_ratio if reading.complete else None
+    if ratio is None or not reading.valid:
+        return Item(item="clock", verdict="bad", text="; ".join(reading.reasons) or "no window was seen", value=ratio)
+    text = f"the board says {reading.device_s:.6f} s, the monitor {reading.duration_s:.6f} s"
     verdict: Verdict = "ok" if abs(ratio - 1) <= CLOCK_TOLERANCE else "bad"
     return Item(item="clock", verdict=verdict, text=text, value=ratio)
 

@@ -52,10 +52,12 @@ def test_what_is_plugged_in_is_found_by_its_usb_numbers(plugged: Path) -> None:
     usb_device(plugged, "1-2", "2a8d", "0101")  # a Keysight 34465A
     usb_device(plugged, "1-3", "1915", "c00a")  # the PPK2, whose serial port it is
     usb_device(plugged, "1-4", "1d6b", "0002")
+    usb_device(plugged, "1-6", "16d0", "10ba")  # a Joulescope JS220
     usb_device(plugged, "1-5", "zz", "0002")
     (plugged / "1-2:1.0").mkdir()
     found = {(one.name, one.address, one.where, one.sure) for one in find_connected(plugged)}
     assert found == {
+        ("joulescope", "", "USB 1-6", True),
         ("keysight_34465a", "", "USB 1-2", True),
         ("lpm01a", "/dev/ttyACM3", "/dev/ttyACM3", False),
         ("ppk2", "/dev/ttyACM7", "/dev/ttyACM7", True),
@@ -66,9 +68,8 @@ def test_the_list_has_every_monitor(plugged: Path, capsys: pytest.CaptureFixture
     assert main(["monitors"]) == 0
     said = capsys.readouterr().out
     for name in NAMES:
-        (row,) = [line for line in said.splitlines() if line.split()[:1] == [name]]
-        assert module_of(name).SUMMARY in row
-        assert module_of(name).ADDRESS in row
+        assert [line.split()[0] for line in said.splitlines() if line.split()[:1] == [name]] == [name]
+        assert {*module_of(name).SUMMARY.split(), *module_of(name).ADDRESS.split()} <= set(said.split())  # in lines
     assert "/dev/ttyACM7" in said
     assert "/dev/ttyACM3 (perhaps)" in said
 
