@@ -91,9 +91,17 @@ def _cut_torn_end(path: Path) -> None:
         file.truncate(end)
 
 
-def recover_folder(folder: Path) -> list[Path]:
-    """`recover` every trace of a result folder; which ones were unclosed."""
-    return [path for path in sorted(folder.glob("trace-*.jls")) if recover(path)]
+def recover_folder(folder: Path) -> list[str]:
+    """`recover` every trace of a result folder: what there is to tell about them, for a person. One that cannot be
+    recovered is in nobody's way: the session goes on with a new one."""
+    said = []
+    for path in sorted(folder.glob("trace-*.jls")):
+        try:
+            if recover(path):
+                said.append(f"{path}: it was cut off; what had reached the disk is readable again.")
+        except TraceError as error:
+            said.append(str(error))
+    return said
 
 
 @contextmanager

@@ -98,8 +98,8 @@ def resume_session(
             reporter.note(f"{folder}: this session is finished; nothing is left to do.")
             return Outcome(folder, compute(journal, works))
         if plan.energy is not None:
-            for path in recover_folder(folder):
-                reporter.note(f"{path}: it was cut off; what had reached the disk is readable again.")
+            for said in recover_folder(folder):
+                reporter.note(said)
         with (
             _naming(folder),
             Transcript(folder / record.LOG_FILE, append=True) as transcript,
