@@ -78,7 +78,7 @@ def test_idle_is_recorded_for_as_long_as_was_asked() -> None:
     player = Player(marker_chunks(make_board(3)), pace_s=0.005)
     idle = measure_idle(player, SETTINGS, 0.02)
     assert idle.valid
-    assert 0.02 <= idle.duration_s
+    assert idle.duration_s >= 0.02
     assert player.chunks, "the rest was not asked for"
     assert player.calls == ["start triggered=False 1.02", "stop"]
 
