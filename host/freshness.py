@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whether an image is still what its sources would make. PlatformIO takes two seconds to say so.
 
 A digest over everything an image is made of lies beside it, with that of the record it belongs to. Where anything is
