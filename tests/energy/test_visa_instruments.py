@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 
 import numpy as np
@@ -357,6 +358,19 @@ def test_a_log_that_nobody_reads_is_not_trusted(monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setattr("energy.instruments.keysight_n6705.FIFO_S", 0.0)
         with pytest.raises(InstrumentError, match="overwritten"):
             instrument.read(0.1)
+
+
+def test_chunks_that_nobody_takes_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("energy.instruments.rs_ngu.QUEUED", 1)
+    with Bench("rs_ngu") as bench, bench.open() as instrument:
+        bench.ready(instrument, 50e3)
+        instrument.start(triggered=False, duration_s=1.0)
+        while bench.said.count("> FLOG:DATA?") < 4:
+            time.sleep(0.01)
+        first, second = read_some(instrument, lambda chunks: len(chunks) == 2)
+        assert first.lost == 0
+        assert second.lost >= 2 * 12_500
+        assert second.t0_s == pytest.approx((len(first.current_a) + second.lost) / 50e3)
 
 
 def test_every_module_says_what_the_command_line_shows() -> None:
