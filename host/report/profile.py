@@ -51,21 +51,25 @@ def profile_table(result: Result, profile: Profile) -> Table:
     table.add_column("output", no_wrap=True)
     time_title = "emulated\nus" if result.provenance == "emulated" else "us"
     extra = [witness.title] if witness.title else []
-    for title in ("MACs", "bytes", time_title, *extra, "share", witness.per_mac):
+    energy = [time_title.replace("us", "uJ")] if profile.energy_deviation is not None else []
+    for title in ("MACs", "bytes", time_title, *extra, "share", witness.per_mac, *energy):
         table.add_column(title, justify="right", no_wrap=True)
 
-    def numbers(macs: int, size: int, us: float | None, value: float | None) -> list[str]:
+    def numbers(macs: int, size: int, us: float | None, value: float | None, uj: float | None) -> list[str]:
         shown = [_number(value, 0)] if extra else []
         share = NONE if value is None or not witness.total else f"{value / witness.total:.1%}"
-        return [f"{macs:,}", f"{size:,}", _number(us, 1), *shown, share, witness.rate(value, macs)]
+        joules = [_number(uj, 2)] if energy else []
+        return [f"{macs:,}", f"{size:,}", _number(us, 1), *shown, share, witness.rate(value, macs), *joules]
 
     for cost, value in zip(costs, witness.values, strict=True):
         shape = "x".join(map(str, cost.shape))
-        table.add_row(str(cost.index), cost.name, shape, *numbers(cost.macs, cost.bytes, cost.us, value))
+        table.add_row(str(cost.index), cost.name, shape, *numbers(cost.macs, cost.bytes, cost.us, value, cost.uj))
     macs, size = sum(cost.macs for cost in costs), sum(cost.bytes for cost in costs)
+    us, uj = sum(cost.us or 0.0 for cost in costs), sum(cost.uj or 0.0 for cost in costs)
+    whole_uj = None if profile.energy_deviation is None else uj / (1 + profile.energy_deviation)
     table.add_section()
-    table.add_row("", "sum", "", *numbers(macs, size, sum(cost.us or 0.0 for cost in costs), witness.total))
-    table.add_row("", "whole model", "", *numbers(macs, size, profile.whole_us, witness.whole))
+    table.add_row("", "sum", "", *numbers(macs, size, us, witness.total, uj))
+    table.add_row("", "whole model", "", *numbers(macs, size, profile.whole_us, witness.whole, whole_uj))
     return table
 
 
@@ -80,6 +84,14 @@ def _explanation(profile: Profile) -> Sequence[str]:
         *(counted if profile.whole_instructions is not None else ()),
         f"Times are means over {profile.inferences} inferences, in each of which the clock resolves "
         f"{profile.resolution_us:g} us.",
+        *(
+            ()
+            if profile.energy_deviation is None
+            else (
+                "uJ: the operators' times laid over the power of one window, gross; they add up to "
+                f"{profile.energy_deviation:+.3%} beside it.",
+            )
+        ),
         "bytes: of weights and constants, of activations read and written, each tensor once.",
     )
 

@@ -19,13 +19,14 @@ from typing import Any, Literal, Self
 
 from energy.capture import measure_idle, measure_reference, measure_window
 from energy.errors import EnergyError
-from energy.trace import TraceInfo, TraceWriter, free_trace_path
+from energy.trace import OperatorSpan, TraceInfo, TraceWriter, free_trace_path
 from energy.trigger import TriggerReference
-from energy.window import Idle, Reading
+from energy.window import PULSE_S, Idle, Reading
 from host.catalog import Item, ModelFile
 from host.device import Device
 from host.errors import DeviceError, DeviceReset
 from host.modelinfo import read_operators
+from host.results import schema
 from host.results.journal import (
     CalibratedRow,
     EnergyWindowRow,
@@ -35,6 +36,8 @@ from host.results.journal import (
     ProfileRow,
     ReadingRecord,
 )
+from host.runner.energy_figures import reading_of
+from host.runner.energy_profile import add_energy, shares
 from host.runner.monitor import Monitor
 from host.runner.performance import (
     Pace,
@@ -54,6 +57,7 @@ from host.runner.work import TellBoard
 
 IDLE_S = {"quick": 0.5, "mlperf": 3.0}
 SETTLE_S = 0.05  # after its last answer a board may have something left to do before it sleeps
+SHOWN_INFERENCES = 3  # whose operators are marked in the trace
 UNSEEN_TIMEOUT_S = 600.0  # for as many inferences as a window has, on a board that tells no times
 
 
@@ -271,10 +275,41 @@ class EnergyJob:
             Counts(target.take_counts, target.take_observed),
             latency_us=summarise(windows, "us").latency.median,
         )
-        profile, reasons = outcome.profile, ()
+        profile, reasons = self._with_energy(outcome.profile)
         self._journal.append(
             ProfileRow(task=self.model.task, unit=unit, profile=profile, reasons=[*outcome.reasons, *reasons])
         )
+
+    def _with_energy(self, profile: schema.Profile) -> tuple[schema.Profile, list[str]]:
+        """Lay the operators over the trace of the first valid window, and say if they do not add up to it."""
+        rows = self._journal.of(EnergyWindowRow, self.model.task)
+        row = next((row for row in rows if reading_of(row.reading).valid), None)
+        if row is None:
+            return profile, ["profile: no window is valid, so no operator's energy can be told"]
+        reading = reading_of(row.reading)
+        trace, self._trace = self._trace, None
+        if trace is not None:
+            if row.index in self._captures:
+                trace.operators(_spans(profile, reading, row.inferences, self._captures[row.index]))
+            trace.close()  # who writes it does not let others read
+        return add_energy(profile, reading, row, self._folder)
+
+
+def _spans(profile: schema.Profile, reading: Reading, inferences: int, capture: int) -> list[OperatorSpan]:
+    """Where the operators of the first inferences are in a window, for whoever looks at its trace."""
+    one_s = (reading.duration_s - PULSE_S) / inferences
+    spans = []
+    for number in range(min(inferences, SHOWN_INFERENCES)):
+        at_s = reading.start_s + PULSE_S + number * one_s
+        for cost, share in zip(profile.operators, shares(profile), strict=True):
+            if share > 0:
+                spans.append(
+                    OperatorSpan(
+                        capture=capture, index=cost.index, name=cost.name, start_s=at_s, end_s=at_s + share * one_s
+                    )
+                )
+                at_s += share * one_s
+    return spans
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

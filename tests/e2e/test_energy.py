@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,24 @@ def test_energy_and_latency_of_the_same_windows_beside_the_truth(tmp_path: Path)
     assert f"{energy.value:.2f}"[:4] in answer.stdout
     for words in ("EMULATED", "emulated uJ", "+-", "k = 2", "net of idle", "mW idle", "current gain"):
         assert words in answer.stdout
+
+
+def test_operators_have_energies_that_add_up(tmp_path: Path) -> None:
+    answer = bench(*WORDS, "--inputs", 1, "--profile", "--json", "--out", tmp_path)
+    assert answer.returncode == 0, answer.stderr
+    (run,) = schema.decode(answer.stdout.encode()).runs
+    assert run.profile is not None
+    assert run.energy_uj is not None
+    energies = [cost.uj for cost in run.profile.operators if cost.uj is not None]
+    assert run.energy_uj.gross is not None
+    assert sum(energies) == pytest.approx(run.energy_uj.gross, rel=0.02)
+    assert abs(run.profile.energy_deviation or 1.0) < 0.02
+    assert len(energies) == len([cost for cost in run.profile.operators if cost.us is not None])
+    with TraceReader(only_folder(tmp_path) / "trace-ad01.jls") as trace:
+        (window,) = (capture for capture in trace.captures if capture.begin.kind == "window")
+        spans = trace.operators(window)
+    assert [span.index for span in spans[: len(energies)]] == sorted({span.index for span in spans})
+    assert all(one.end_s <= other.start_s + 1e-9 for one, other in pairwise(spans))
 
 
 def test_killed_between_windows_it_goes_on_where_it_was(tmp_path: Path) -> None:
