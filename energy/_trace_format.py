@@ -43,17 +43,19 @@ _MAGIC = bytes.fromhex("6a6c73666d740d0a200a201a2020b21c")
 CaptureKind = Literal["idle", "window", "reference"]
 Rate = Annotated[float, msgspec.Meta(gt=0, le=1e12)]
 Time = Annotated[float, msgspec.Meta(ge=-1e12, le=1e12)]
+Words = Annotated[str, msgspec.Meta(pattern=r"^[^\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]*$", max_length=1000)]
+"""What reaches a terminal unchanged: nothing that moves its cursor."""
 Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 40)]
 
 
 class TraceInfo(msgspec.Struct, frozen=True, kw_only=True):
     """What a trace was made with. rate_hz, range_a (None: auto-range), voltage_v: as read back from the instrument."""
 
-    task: str
+    task: Words
     provenance: Literal["measured", "emulated"]
-    monitor: str
-    idn: str
-    model: str
+    monitor: Words
+    idn: Words
+    model: Words
     rate_hz: Rate
     range_a: Rate | None
     voltage_v: Annotated[float, msgspec.Meta(ge=0, le=1e6)]
@@ -67,7 +69,8 @@ class TraceInfo(msgspec.Struct, frozen=True, kw_only=True):
     ) -> TraceInfo:
         """Of an instrument that was configured; `settings` is what `configure` answered."""
         return cls(
-            task=task, provenance=provenance, monitor=instrument.name, idn=instrument.idn, model=instrument.model,
+            task=task, provenance=provenance, monitor=instrument.name, idn=words(instrument.idn),
+            model=instrument.model,
             rate_hz=settings.rate_hz, range_a=settings.range_a, voltage_v=settings.voltage_v,
             voltage_measured=instrument.measures_voltage, windows=instrument.windows,
         )  # fmt: skip
@@ -80,7 +83,7 @@ class Begin(msgspec.Struct, frozen=True, kw_only=True, tag="begin"):
     number: Count
     kind: CaptureKind
     window: Count | None
-    input: str
+    input: Words
     inferences: Count
     rate_hz: Rate
     t0_s: Time
@@ -97,7 +100,7 @@ class End(msgspec.Struct, frozen=True, kw_only=True):
     end_s: Time | None = None
     energy_j: float | None = None
     range_switches: Count = 0
-    reasons: tuple[str, ...] = ()
+    reasons: tuple[Words, ...] = ()
 
 
 class OperatorSpan(msgspec.Struct, frozen=True, kw_only=True, tag="operator"):
@@ -105,7 +108,7 @@ class OperatorSpan(msgspec.Struct, frozen=True, kw_only=True, tag="operator"):
 
     capture: Count
     index: Count
-    name: str
+    name: Words
     start_s: Time
     end_s: Time
 
@@ -131,6 +134,11 @@ def free_trace_path(folder: Path, task: str) -> Path:
         number += 1
         path = folder / f"trace-{task}-{number}.jls"
     return path
+
+
+def words(text: str) -> str:
+    """A text from outside as `Words`."""
+    return "".join(char if char.isprintable() else "?" for char in text[:1000])
 
 
 def block_samples(rate_hz: float) -> int:

@@ -165,6 +165,8 @@ class TraceReader:
             self._rows: dict[int, NDArray[np.void]] = {}
             self.spans: tuple[OperatorSpan, ...] = ()
         else:
+            if (self.has_voltage, self.has_pin) != (self.info.voltage_measured, self.info.windows == "marker"):
+                raise self._damaged("a signal is missing")
             self.rate_hz = self.info.rate_hz
             self._read_records(tagged)
 

@@ -32,6 +32,7 @@ from energy._trace_format import (
     block_samples,
     checksum,
     is_unclosed,
+    words,
 )
 from energy.errors import TraceError
 from energy.instrument import SampleChunk
@@ -93,7 +94,7 @@ class TraceWriter:
         self._abandon()
         number = len(self._captures)
         self._begin = Begin(
-            number=number, kind=kind, window=window, input=input_name, inferences=inferences, rate_hz=0, t0_s=0
+            number=number, kind=kind, window=window, input=words(input_name), inferences=inferences, rate_hz=0, t0_s=0
         )
         self._begun, self._first = False, self._next
         self._captures[number] = self._begin, self._next
@@ -128,9 +129,12 @@ class TraceWriter:
         if reading is not None:
             found = {"start_s": reading.start_s, "end_s": reading.end_s, "energy_j": reading.energy_j}
             end = msgspec.structs.replace(
-                end, device_s=reading.device_s, range_switches=reading.range_switches, reasons=reading.reasons,
+                end,
+                device_s=reading.device_s,
+                range_switches=reading.range_switches,
+                reasons=tuple(map(words, reading.reasons)),
                 **(found if reading.complete else {}),
-            )  # fmt: skip
+            )
             if reading.complete:
                 for time_s, letter in ((reading.start_s, "a"), (reading.end_s, "b")):
                     self._annotate(begin.number, time_s, pyjls.AnnotationType.VMARKER, f"{begin.number}{letter}")

@@ -201,7 +201,7 @@ def plot(trace: TraceReader, part: Stretch, kind: str = "png") -> bytes:
     _shade(panels[0], list(panels), trace, part)
     _name_operators(panels[0], trace, part)
     panels[-1].set_xlabel("seconds of the file", fontsize=12)
-    figure.suptitle(heading(trace), fontsize=12, x=0.01, ha="left")
+    figure.suptitle(heading(trace), fontsize=12, x=0.01, ha="left", parse_math=False)
     out = io.BytesIO()
     figure.savefig(out, format=kind, dpi=110)
     return out.getvalue()
@@ -227,7 +227,7 @@ def _shade(top: Axes, panels: list[Axes], trace: TraceReader, part: Stretch) -> 
             panel.axvspan(left_s, right_s, color=color, alpha=0.15, linewidth=0, zorder=0)
         top.annotate(
             name, ((max(left_s, begin_s) + min(right_s, end_s)) / 2, 1.0), xycoords=("data", "axes fraction"),
-            ha="center", va="bottom", fontsize=10, color=color,
+            ha="center", va="bottom", fontsize=10, color=color, parse_math=False,
         )  # fmt: skip
 
 
@@ -244,6 +244,7 @@ def _name_operators(panel: Axes, trace: TraceReader, part: Stretch) -> None:
             panel.annotate(
                 f"{span.index} {span.name}", (left_s, 0.03), xycoords=("data", "axes fraction"), xytext=(3, 0),
                 textcoords="offset points", rotation=90, ha="left", va="bottom", fontsize=9, color=PIN,
+                parse_math=False,
             )  # fmt: skip
 
 

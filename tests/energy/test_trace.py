@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pyjls
 import pytest
@@ -370,6 +371,34 @@ def test_a_file_of_joulescope_is_one_capture(path: Path) -> None:
 def test_foreign_files_that_hold_no_measurement(path: Path, signals: list, says: str) -> None:
     foreign(path, signals)
     with pytest.raises(TraceError, match=says):
+        TraceReader(path)
+
+
+def test_texts_from_outside_leave_the_terminal_alone(path: Path) -> None:
+    write(path, [list(chunks_of(100, 1, (1, 9)))])
+    with TraceReader(path) as trace:
+        told = msgspec.json.encode(trace.info).decode()
+    signals = [("current", pyjls.DataType.F32, 1000, 0, steps(4000))]
+    foreign(path, signals, info=told.replace("VA1,1", "VA1,\\u001b[2J"))
+    with pytest.raises(TraceError, match="damaged"):
+        TraceReader(path)
+    other = path.with_name("x.jls")
+    with TraceWriter(other, info()) as writer:
+        writer.begin_capture("window", input_name="\x1b]0;title\x07.bin")
+        for chunk in chunks_of(3000, 1, (999, 1000)):
+            writer.write(chunk)
+        writer.end_capture(reading(reasons=("line\nbreak",)))
+    with TraceReader(other) as trace:
+        (capture,) = trace.captures
+        assert capture.begin.input == "?]0;title?.bin"
+        assert capture.end is not None
+        assert capture.end.reasons == ("line?break",)
+
+
+def test_a_file_that_lacks_a_signal_it_tells_of(path: Path) -> None:
+    """Else a window of an instrument with the pin would be taken for a triggered one."""
+    foreign(path, [("current", pyjls.DataType.F32, 1000, 0, steps(4000))], info=msgspec.json.encode(info()).decode())
+    with pytest.raises(TraceError, match="a signal is missing"):
         TraceReader(path)
 
 

@@ -47,7 +47,7 @@ def record(path: Path, *, close: bool = True, idle: bool = True) -> TraceWriter:
         reading = meter.finish(WINDOW_S - PULSE_S)
         writer.end_capture(reading)
         if number == 0:
-            spans = [(f"op{index}", reading.start_s + index * 0.01) for index in range(3)]
+            spans = [(f"${index}_{{", reading.start_s + index * 0.01) for index in range(3)]
             writer.operators(
                 [
                     OperatorSpan(capture=capture, index=index, name=name, start_s=at, end_s=at + 0.01)
