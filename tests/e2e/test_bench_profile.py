@@ -160,9 +160,8 @@ def test_a_stock_firmware_has_no_profile(data_dir: Path, tmp_path: Path) -> None
     assert "Traceback" not in answer.stderr
 
 
-@pytest.mark.parametrize("mode", ["accuracy", "energy"])
-def test_only_with_performance(mode: str, tmp_path: Path) -> None:
-    answer, folders = bench(tmp_path, "kws01", "--profile", "--mode", mode)
+def test_not_with_accuracy(tmp_path: Path) -> None:
+    answer, folders = bench(tmp_path, "kws01", "--profile", "--mode", "accuracy")
     assert answer.returncode == 2
-    assert mode in answer.stderr
+    assert "accuracy" in answer.stderr
     assert folders == []
