@@ -208,7 +208,12 @@ class Lpm01a:
             while (noisy := bool(self._wire().read(0.1))) and time.monotonic() < deadline:
                 pass
             self._buffer.clear()
-            answer = None if noisy else self._exchange("powershield", COMMAND_S)
+            answer = None
+            try:
+                answer = None if noisy else self._exchange("powershield", COMMAND_S)
+            except InstrumentError:  # half a line that somebody left makes the first command unknown
+                if attempt:
+                    raise
             if answer is not None:
                 return answer or self._line(time.monotonic() + 0.3) or ""
         raise self._silent("powershield")

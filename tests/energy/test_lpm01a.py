@@ -13,10 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from energy import capture
 from energy.errors import GarbledSamples, InstrumentError, InstrumentLost, InstrumentTimeout
 from energy.instrument import SampleChunk, Settings
 from energy.instruments import lpm01a, open_monitor
 from energy.instruments._lpm01a import AsciiDecoder, Assembler, BinaryDecoder
+from energy.simulator.load import LoadPiece
 from energy.simulator.pacing import GatedLoad
 from energy.simulator.recording import RandomLoad, random_load
 from energy.simulator.server import Simulator
@@ -25,6 +27,7 @@ from energy.window import MarkerMeter, Reading
 TEXT = Settings(1000.0, 0.05, 1.8)
 BINARY = Settings(100_000.0, 0.05, 1.8)
 SPEED = 20.0  # idle seconds per second: a time stamp comes once a second of the instrument's clock
+COUNTS = (20, 20, 40)
 TRANSCRIPTS = Path(__file__).with_name("transcripts")
 
 
@@ -32,7 +35,8 @@ class Bench:
     """A simulated LPM01A at a board that idles, runs windows when told to, and keeps what was said."""
 
     def __init__(self, faults: str = "", inference_s: float = 0.05, speed: float = SPEED) -> None:
-        self.made: RandomLoad = random_load(7, 3, inferences=[20] * 3, inference_s=inference_s)
+        self.make = lambda: random_load(7, 3, inferences=COUNTS, inference_s=inference_s)
+        self.made: RandomLoad = self.make()
         self.load = GatedLoad(self.made, speed=speed)
         self.simulator = Simulator("lpm01a", self.load, faults=faults)
         self.said: list[str] = []
@@ -50,6 +54,11 @@ class Bench:
 
     def __exit__(self, *exc: object) -> None:
         self.simulator.__exit__(*exc)
+
+    def pieces(self) -> list[LoadPiece]:
+        """The load again, from its begin: idle, three windows, idle."""
+        fresh = self.make()
+        return [piece for _ in range(5) if (piece := fresh.read(0.0)) is not None]
 
     def open(self) -> lpm01a.Lpm01a:
         instrument = open_monitor(f"lpm01a@{self.simulator.address}")
@@ -99,16 +108,11 @@ def window(bench: Bench, instrument: lpm01a.Lpm01a, number: int = 0) -> Reading:
     return meter.finish(bench.made.windows[number].device_s)
 
 
-def expected_j(made: RandomLoad, number: int) -> float:
+def expected_j(bench: Bench, number: int) -> float:
     """Between the edges of a window, at 1.8 V."""
-    piece, seen = made_pieces()[1 + number], made.windows[number]
+    piece, seen = bench.pieces()[1 + number], bench.made.windows[number]
     knots = np.clip(np.concatenate(([piece.begin_s], piece.ends_s)), seen.start_s, seen.end_s)
     return 1.8 * float(np.sum(piece.current_a * np.diff(knots)))
-
-
-def made_pieces() -> list:  # type: ignore[type-arg]
-    fresh = random_load(7, 3, inferences=[20] * 3, inference_s=0.05)
-    return [fresh.read(0.0) for _ in range(5)]
 
 
 def test_the_set_up_is_sent_in_the_order_that_is_known_to_work() -> None:
@@ -132,7 +136,7 @@ def test_a_window_in_text_has_the_energy_that_flowed_between_its_edges() -> None
             reading = window(bench, instrument, number)
             assert reading.valid, reading.reasons
             assert reading.duration_s == pytest.approx(bench.made.windows[number].device_s, abs=1.1e-3)
-            assert reading.energy_j == pytest.approx(expected_j(bench.made, number), rel=1.2e-3)
+            assert reading.energy_j == pytest.approx(expected_j(bench, number), rel=1.2e-3)
 
 
 def test_text_at_the_highest_rate_that_it_can_go_on_with() -> None:
@@ -149,7 +153,7 @@ def test_a_triggered_capture_in_binary_begins_with_the_edge() -> None:
         assert instrument.read(0.1) is None
         bench.load.play()
         chunks = collect(instrument, until(bench.made.windows[0].device_s + 0.02))
-        piece, seen = made_pieces()[1], bench.made.windows[0]
+        piece, seen = bench.pieces()[1], bench.made.windows[0]
         current = np.concatenate([chunk.current_a for chunk in chunks])
         assert chunks[0].t0_s == 0
         assert not any(chunk.lost for chunk in chunks)
@@ -185,6 +189,50 @@ def test_a_fault_makes_the_window_invalid_with_its_reason(fault: str) -> None:
         reading = window(bench, instrument)
     assert not reading.valid
     assert FAULTS[fault] in "; ".join(reading.reasons)
+
+
+# The same in binary, through the capture that a session makes. None: the window is valid, and right.
+TRIGGERED_FAULTS = {
+    "drop@w1:0.2": "1000 samples were lost",
+    "nan@w1:0.2": "1000 samples were lost",
+    "overload@w1:0.2": "overloaded",
+    "silent_drop@w1:0.2=0.05": "no clear fall",
+    "edge_lost@w1": "no clear fall",  # it began with the second one
+    "edge_doubled@w1": None,
+    "rate=0.5": "short capture before the windows is no use",
+    "rate_lie=0.97": "short capture before the windows is no use",
+    "error@w1:0.2": "System error",
+    "die@w1:0.2": "closed",
+    "late@w1:0.2=1": None,
+}
+
+
+@pytest.mark.parametrize("fault", TRIGGERED_FAULTS)
+def test_a_fault_in_binary_never_makes_a_wrong_number(fault: str) -> None:
+    with Bench(faults=fault, inference_s=0.01, speed=1.0) as bench, bench.ready(BINARY) as instrument:
+        settings = instrument.configure(BINARY)
+        instrument.set_supply(True)
+
+        def work(number: int) -> Callable[[], float]:
+            def run() -> float:
+                bench.load.play()
+                return bench.made.windows[number].device_s
+
+            return run
+
+        try:
+            reference = capture.measure_reference(instrument, settings, work(0), 0.1)
+            bench.load.play()
+            reading = capture.measure_window(instrument, settings, work(2), 1.0, reference=reference)
+            told = "; ".join(reading.reasons)
+        except InstrumentError as error:
+            told = str(error)
+        expected = TRIGGERED_FAULTS[fault]
+        if expected is None:
+            assert told == ""
+            assert reading.energy_j == pytest.approx(expected_j(bench, 2), rel=3e-4)
+        else:
+            assert expected in told
 
 
 @pytest.mark.parametrize("settings", [TEXT, BINARY], ids=["text", "binary"])
