@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _BLOCK = 1 << 18
 _BINS = 1600
-_NAMES = 80
+_NAMES = 60  # operators that are narrower than such a part of the plot are not named
 _LABELS = 40  # in a plot: more of them cannot be read
 CURRENT, VOLTAGE, PIN, WINDOW, IDLE = "#1b6ca8", "#d9822b", "#566573", "#2e8b57", "#9aa5b1"
 ORIGIN = {"measured": "measured", "emulated": "EMULATED", None: "of another program"}
@@ -190,7 +190,7 @@ def plot(trace: TraceReader, part: Stretch, kind: str = "png") -> bytes:
         panel.set_ylabel(name, fontsize=12)
         panel.tick_params(labelsize=11)
         panel.spines[["top", "right"]].set_visible(False)
-        panel.margins(x=0)
+        panel.set_xlim(part.first / trace.rate_hz, (part.first + part.samples) / trace.rate_hz)
         panel.ticklabel_format(useOffset=False)
         low, high = panel.get_ylim()
         if 0 < low < high / 2:
@@ -224,7 +224,7 @@ def _shade(top: Axes, panels: list[Axes], trace: TraceReader, part: Stretch) -> 
     begin_s, end_s = part.first / trace.rate_hz, (part.first + part.samples) / trace.rate_hz
     for left_s, right_s, name, color in list(_areas(trace, begin_s, end_s))[:_LABELS]:
         for panel in panels:
-            panel.axvspan(left_s, right_s, color=color, alpha=0.15, linewidth=0, zorder=0)
+            panel.axvspan(max(left_s, begin_s), min(right_s, end_s), color=color, alpha=0.15, linewidth=0, zorder=0)
         top.annotate(
             name, ((max(left_s, begin_s) + min(right_s, end_s)) / 2, 1.0), xycoords=("data", "axes fraction"),
             ha="center", va="bottom", fontsize=10, color=color, parse_math=False,
@@ -244,7 +244,7 @@ def _name_operators(panel: Axes, trace: TraceReader, part: Stretch) -> None:
             panel.annotate(
                 f"{span.index} {span.name}", (left_s, 0.03), xycoords=("data", "axes fraction"), xytext=(3, 0),
                 textcoords="offset points", rotation=90, ha="left", va="bottom", fontsize=9, color=PIN,
-                parse_math=False,
+                bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 1}, parse_math=False,
             )  # fmt: skip
 
 
