@@ -141,7 +141,7 @@ class TriggerMeter:
         elif device_s is None:
             reasons.append("the board does not tell its own time, and a triggered window has no end without it")
         elif edge is None:
-            reasons += clock_reasons(device_s, self._stream.end_s) if device_s > self._stream.end_s else []
+            reasons += clock_reasons(device_s, self._stream.end_s, 0.0) if device_s > self._stream.end_s else []
             reasons.append(self._no_edge())
         if device_s is None or edge is None:
             return self._incomplete(device_s, range_switches, reasons)
@@ -188,7 +188,7 @@ class TriggerMeter:
             range_switches=range_switches,
             device_s=device_s,
             voltage_measured=self._voltage_measured,
-            reasons=(*reasons, *clock_reasons(device_s, end_s)),
+            reasons=(*reasons, *clock_reasons(device_s, end_s, u_end_s)),
         )
 
     def _incomplete(self, device_s: float | None, range_switches: int, reasons: list[str]) -> Reading:

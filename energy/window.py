@@ -118,14 +118,15 @@ def bad_samples(what: str, lost: int, sums: Sums) -> list[str]:
     return found
 
 
-def clock_reasons(device_s: float | None, duration_s: float) -> list[str]:
-    """Why the board's own time speaks against a window."""
+def clock_reasons(device_s: float | None, duration_s: float, u_s: float) -> list[str]:
+    """Why the board's own time speaks against a window, whose duration is known to u_s (standard uncertainty): two
+    edges, each anywhere in its sample, are never off by more than the root of 6 of it."""
     if device_s is None:
         return []
     if not (device_s > 0 and duration_s > 0):
         return [f"the board gave {device_s:g} s as its own time of a window of {duration_s:g} s"]
     off = (device_s + PULSE_S) / duration_s - 1
-    if abs(off) > CLOCK_LIMIT:
+    if abs(off) > CLOCK_LIMIT + math.sqrt(6) * u_s / duration_s:
         return [f"the board's clock is {off:+.2%} off the instrument's (limit {CLOCK_LIMIT:.0%})"]
     return []
 
@@ -216,7 +217,7 @@ class MarkerMeter:
             range_switches=range_switches,
             device_s=device_s,
             voltage_measured=self._voltage_measured,
-            reasons=(*reasons, *clock_reasons(device_s, end_s - start_s)),
+            reasons=(*reasons, *clock_reasons(device_s, end_s - start_s, math.hypot(first_u, last_u) / rate_hz)),
         )
 
     def _find_falls(self, marker: NDArray[np.bool_]) -> NDArray[np.intp]:
