@@ -108,7 +108,8 @@ def _add_monitor(parser: argparse.ArgumentParser) -> None:
         "--voltage",
         type=quantity,
         metavar="V",
-        help="energy: what the monitor supplies; where it neither supplies nor measures it, what is assumed",
+        help="energy: what the monitor supplies (default: 1.8), or what is assumed where it does not even "
+        "measure it (default: 3.3)",
     )
 
 

@@ -17,7 +17,7 @@ from energy.accuracy import lookup
 from energy.errors import MonitorUnknown
 from energy.instrument import Instrument, Settings
 from energy.instruments import module_of, open_monitor, parse_monitor
-from host.errors import DeviceError, SetupError, UsageError
+from host.errors import DeviceError, LinkError, SetupError, UsageError
 from host.results import schema
 from host.results.journal import MonitorPlan, MonitorRecord
 from host.runner.plan import Place
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 SIMULATED = "simulated"
 """The address, and the instrument, of the virtual analyser that measures an emulated board."""
 ASSUMED_V = 3.3  # of a board whose voltage nobody measures or states
+SUPPLIED_V = 1.8  # by a monitor that is the supply, when nobody states more: it harms no microcontroller
 TRUTH_FILE = "truth.json"
 _OPTIONS = ("seed", "faults", "errors")
 
@@ -134,23 +135,20 @@ def moved(was: str, now: str | None) -> str:
 def opened_monitor(plan: MonitorPlan, folder: Path | None) -> Iterator[Monitor]:
     """The monitor of the plan, set up and, where it is the board's supply, on. It is left safe at the end.
 
-    folder: where the virtual analyser writes the true energies. Raises EnergyError, UsageError and SetupError.
+    folder: where the virtual analyser writes the true energies. Raises EnergyError, UsageError and SetupError. A board
+    that does not answer although the monitor feeds it gets that told in its LinkError.
     """
     wanted = parse_wanted(plan.monitor)
     with ExitStack() as stack:
         analyser = stack.enter_context(_analyser(wanted, folder)) if wanted.simulated else None
         address = analyser.address if analyser else wanted.address
         instrument = stack.enter_context(open_monitor(f"{wanted.name}@{address}"))
-        voltage_v = plan.voltage_v or (_simulated_v() if analyser else ASSUMED_V)
-        if instrument.is_supply and plan.voltage_v is None and analyser is None:
-            raise UsageError(
-                f"{instrument.idn} powers the board: say with how much, e.g. --voltage 3.3. Look up what it bears."
-            )
+        voltage_v = _simulated_v() if analyser else SUPPLIED_V if instrument.is_supply else ASSUMED_V
         settings = instrument.configure(
             Settings(
                 rate_hz=plan.rate_hz or instrument.default_rate_hz,
                 range_a=None if plan.range_a == "auto" else plan.range_a or instrument.default_range_a,
-                voltage_v=voltage_v,
+                voltage_v=plan.voltage_v or voltage_v,
             )
         )
         if instrument.is_supply:
@@ -165,7 +163,15 @@ def opened_monitor(plan: MonitorPlan, folder: Path | None) -> Iterator[Monitor]:
             range_a=settings.range_a,
             voltage_v=settings.voltage_v,
         )
-        yield Monitor(instrument, settings, record, analyser)
+        try:
+            yield Monitor(instrument, settings, record, analyser)
+        except LinkError as error:
+            if instrument.is_supply and analyser is None:
+                error.add_note(
+                    f"{wanted.name} is set to feed the board with {settings.voltage_v:g} V: if that is not what it "
+                    "needs, look up what it bears and say so with --voltage."
+                )
+            raise
 
 
 def check_measurable(plan: MonitorPlan | None, pairs: Sequence[Place]) -> None:

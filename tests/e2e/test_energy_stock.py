@@ -74,7 +74,7 @@ def analyser() -> Iterator[VirtualAnalyser]:
 
 
 def words(port: str, analyser: VirtualAnalyser, out: Path) -> list[object]:
-    monitor = ("--monitor", f"lpm01a@{analyser.address}", "--voltage", "1.8")
+    monitor = ("--monitor", f"lpm01a@{analyser.address}")
     return ["ad01", "--mode", "energy", "--rules", "quick", "--inputs", 2, "--port", port, *monitor, "--out", out]
 
 
@@ -107,3 +107,13 @@ def test_firmware_that_was_built_for_performance_is_told_so(
     assert answer.returncode == 1
     assert "Build it for energy" in answer.stderr
     assert "Traceback" not in answer.stderr
+
+
+def test_a_board_that_does_not_answer_may_want_another_voltage(
+    data_dir: Path, analyser: VirtualAnalyser, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        port = nobody.getsockname()[1]
+    answer = bench(*words(f"socket://127.0.0.1:{port}", analyser, tmp_path))
+    assert answer.returncode == 1
+    assert "lpm01a is set to feed the board with 1.8 V" in answer.stderr
