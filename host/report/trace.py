@@ -183,7 +183,8 @@ def plot(trace: TraceReader, part: Stretch, kind: str = "png") -> bytes:
     if trace.has_pin:
         names.append(("timing pin", PIN, 1.0))
     heights = [3 if name != "timing pin" else 0.8 for name, *_ in names]
-    figure = Figure(figsize=(13, 1.6 + sum(heights)), layout="constrained")
+    height = 1.6 + sum(heights)
+    figure = Figure(figsize=(13, height))  # laid out by hand: a layout engine takes as long as the drawing
     panels = figure.subplots(len(names), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
     for panel, (name, color, scale), envelope in zip(panels, names, envelopes(trace, part), strict=True):
         _draw(panel, envelope, color, scale)
@@ -201,9 +202,17 @@ def plot(trace: TraceReader, part: Stretch, kind: str = "png") -> bytes:
     _shade(panels[0], list(panels), trace, part)
     _name_operators(panels[0], trace, part)
     panels[-1].set_xlabel("seconds of the file", fontsize=12)
-    figure.suptitle(heading(trace), fontsize=12, x=0.01, ha="left", parse_math=False)
+    figure.subplots_adjust(left=0.075, right=0.99, top=1 - 0.65 / height, bottom=0.65 / height, hspace=0.08)
+    figure.align_ylabels()
+    title = heading(trace)
+    figure.suptitle(
+        title, fontsize=min(12, 1650 / len(title)), x=0.01, y=1 - 0.1 / height, ha="left", va="top", parse_math=False
+    )
     out = io.BytesIO()
-    figure.savefig(out, format=kind, dpi=110)
+    if kind == "png":
+        figure.savefig(out, format=kind, dpi=110, pil_kwargs={"compress_level": 3})
+    else:
+        figure.savefig(out, format=kind)
     return out.getvalue()
 
 
