@@ -1,5 +1,5 @@
 # What people type. Everything else is behind .venv/bin/host.
-.PHONY: help bench engine-bench fleet-bench engine-counts test test-long fuzz lint format setup setup-dev setup-train clean
+.PHONY: help bench engine-bench fleet-bench energy-bench engine-counts test test-long fuzz lint format setup setup-dev setup-train clean
 
 # Data a user has already, searched by file name and checked by hash. A data folder beside the checkout is used by itself.
 TINYJOULE_DATA ?= $(realpath ../shared/data)
@@ -15,6 +15,7 @@ help:
 	@echo "make bench      set up, then measure latency and energy of every task on an emulated Cortex-M4"
 	@echo "make engine-bench  count the engine's instructions on every emulated core, beside upstream TFLM's"
 	@echo "make fleet-bench   time an accuracy run on one emulated board and on two"
+	@echo "make energy-bench  time integration, the PPK2's decoder, traces and plots"
 	@echo "make test       set up, then run the tests (make test-long: the long ones too)"
 	@echo "make setup-train  TensorFlow (over 2 GB), to train the models: models/*/train.py"
 	@echo "make fuzz       10 minutes of hostile models (TINYJOULE_FUZZ_S: how many seconds)"
@@ -40,6 +41,9 @@ engine-bench: setup
 
 fleet-bench: setup
 	@$(BIN)/python tools/fleet_bench.py
+
+energy-bench: setup
+	@$(BIN)/python tools/energy_bench.py
 
 # What tests/e2e/test_engine_speed.py holds later builds against.
 engine-counts: setup
