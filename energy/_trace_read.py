@@ -235,8 +235,15 @@ class TraceReader:
         rows = self._rows.get(capture.begin.number)
         return 0 if rows is None else sum(rows["lost"].tolist())
 
-    def chunks(self, capture: Capture) -> Iterator[SampleChunk]:
-        """The samples as they came in: the same chunks with the same times, and how many were lost before each."""
+    def chunks(self, capture: Capture, size: int | None = None) -> Iterator[SampleChunk]:
+        """The samples as they came in: the same chunks with the same times, and how many were lost before each.
+
+        size: longer ones are cut into pieces of so many samples; sums may then differ in their last digit.
+        """
+        for chunk in self._recorded(capture):
+            yield from (chunk,) if size is None else _cut(chunk, size)
+
+    def _recorded(self, capture: Capture) -> Iterator[SampleChunk]:
         rate_hz, done, time_s = capture.begin.rate_hz, 0, capture.begin.t0_s
         for row in self._rows.get(capture.begin.number, ()):
             gap, samples, lost, begin_s, crc = row.item()
@@ -326,3 +333,16 @@ class TraceReader:
 
 def _bytes(data: str | bytes) -> bytes:
     return data.encode() if isinstance(data, str) else data
+
+
+def _cut(chunk: SampleChunk, size: int) -> Iterator[SampleChunk]:
+    for first in range(0, len(chunk.current_a), size):
+        part = slice(first, first + size)
+        yield SampleChunk(
+            chunk.current_a[part],
+            None if chunk.voltage_v is None else chunk.voltage_v[part],
+            None if chunk.marker is None else chunk.marker[part],
+            chunk.t0_s + first / chunk.rate_hz,
+            chunk.rate_hz,
+            0 if first else chunk.lost,
+        )

@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
@@ -86,6 +87,22 @@ def test_a_gap_is_no_number_on_the_axis(path: Path) -> None:
         assert bad[2077:].all(), "the rest of the block"
         assert voltage is not None
         assert np.array_equal(np.isnan(voltage), bad)
+
+
+def test_chunks_can_be_cut_into_smaller_ones(path: Path) -> None:
+    wanted = list(chunks_of(5000, 3, (900, 1000)))
+    write(path, [wanted])
+    with TraceReader(path) as trace:
+        got = list(trace.chunks(trace.captures[0], 400))
+    assert {len(chunk.current_a) for chunk in got} >= {400}
+    assert max(len(chunk.current_a) for chunk in got) == 400
+    for name in ("current_a", "voltage_v", "marker"):
+        one, other = (np.concatenate([getattr(chunk, name) for chunk in chunks]) for chunks in (got, wanted))
+        assert np.array_equal(one, other, equal_nan=name != "marker")
+    assert sum(chunk.lost for chunk in got) == sum(chunk.lost for chunk in wanted)
+    for before, after in pairwise(got):
+        end_s = before.t0_s + len(before.current_a) / RATE_HZ
+        assert after.t0_s - after.lost / RATE_HZ == pytest.approx(end_s, abs=1e-9)
 
 
 def test_an_absurd_gap_fills_no_disk(path: Path) -> None:
