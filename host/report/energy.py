@@ -81,6 +81,8 @@ def _scaled(value: float, unit: str) -> str:
 
 
 def _budget(energy: Energy) -> str:
+    if energy.value is None:
+        return ""
     if energy.u is None:
         return (
             "no accuracy data: energy/accuracy.toml has no figures for this monitor so set, so there is no uncertainty"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
 from energy.accuracy import lookup
-from energy.errors import MonitorUnknown
+from energy.errors import EnergyError, MonitorUnknown
 from energy.instrument import Instrument, Settings
 from energy.instruments import module_of, open_monitor, parse_monitor
 from host.errors import DeviceError, LinkError, SetupError, UsageError
@@ -31,6 +31,7 @@ SIMULATED = "simulated"
 ASSUMED_V = 3.3  # of a board whose voltage nobody measures or states
 SUPPLIED_V = 1.8  # by a monitor that is the supply, when nobody states more: it harms no microcontroller
 TRUTH_FILE = "truth.json"
+_VIRTUAL = "virtual"  # the dialect of `simulated`
 _OPTIONS = ("seed", "faults", "errors")
 
 
@@ -182,6 +183,8 @@ def check_measurable(plan: MonitorPlan | None, pairs: Sequence[Place]) -> None:
         raise UsageError("energy is measured on one board at a time: name one --board or --port, and no --emulators.")
     (place,) = pairs
     wanted = parse_wanted(plan.monitor)
+    if wanted.simulated:
+        _check_simulated(wanted)
     if place.port is None and not wanted.simulated:
         raise UsageError(
             f"{plan.monitor} measures a real board: name its --port; an emulated one takes --monitor "
@@ -192,6 +195,24 @@ def check_measurable(plan: MonitorPlan | None, pairs: Sequence[Place]) -> None:
             f"{place.board.name} is a process of this machine, whose power nobody models: take an emulated Cortex-M, "
             "`host boards` lists them."
         )
+
+
+def _check_simulated(wanted: Wanted) -> None:
+    """Raises UsageError for what the virtual analyser cannot be."""
+    from energy.simulator.faults import parse_faults  # noqa: PLC0415 - only where nothing real is measured
+    from energy.simulator.server import NAMES  # noqa: PLC0415
+
+    if _dialect(wanted) not in NAMES:
+        known = ", ".join(SIMULATED if name == _VIRTUAL else name for name in NAMES)
+        raise UsageError(f"the virtual analyser cannot be a {wanted.name}: an emulated board is measured by {known}.")
+    try:
+        parse_faults(wanted.faults)
+    except EnergyError as error:
+        raise UsageError(f"--monitor: {error}") from error
+
+
+def _dialect(wanted: Wanted) -> str:
+    return _VIRTUAL if wanted.name == SIMULATED else wanted.name
 
 
 def check_provenance(monitor: Monitor, provenance: schema.Provenance) -> None:
@@ -225,7 +246,7 @@ def _analyser(wanted: Wanted, folder: Path | None) -> VirtualAnalyser:
     from host.emulator.analyser import VirtualAnalyser  # noqa: PLC0415 - only where nothing real is measured
 
     return VirtualAnalyser(
-        "virtual" if wanted.name == SIMULATED else wanted.name,
+        _dialect(wanted),
         seed=wanted.seed,
         faults=wanted.faults,
         errors=wanted.errors,

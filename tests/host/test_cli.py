@@ -64,6 +64,8 @@ def test_every_command_is_in_the_help_and_has_its_own(command: str) -> None:
         (("bench", "--mode", "energy", "--monitor", "lpm01a@/dev/ttyACM1"), "name its --port"),
         (("bench", "--mode", "energy", "--monitor", "simulated@simulated?sede=1"), "sede is no option"),
         (("bench", "--mode", "energy", "--monitor", "simulated@simulated?seed=x"), "seed=x is no option"),
+        (("bench", "--mode", "energy", "--monitor", "simulated@simulated?faults=rain"), "'rain' is no fault"),
+        (("bench", "--mode", "energy", "--monitor", "ppk2@simulated"), "cannot be a ppk2"),
         (("bench", "--mode", "energy", "--rate", "0"), "above 0"),
         (("bench", "--mode", "energy", "--range", "50 mA"), "e.g. 0.05, 50m or 100k"),
         (("bench", "--net"), "--mode energy"),
