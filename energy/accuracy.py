@@ -17,7 +17,15 @@ from energy.errors import EnergyError
 
 TABLE = Path(__file__).with_name("accuracy.toml")
 ASSUMED = "assumed"
-"""Key of what holds for a voltage that nobody measured."""
+"""Key of what holds for a voltage that nobody measured, and for what no table tells."""
+
+_SIMULATED = " (simulated)"
+_KEEPS_TO = "the virtual analyser keeps to these limits; those of the real instrument are not confirmed"
+
+
+def simulated(model: str) -> str:
+    """The key of a model that the virtual analyser plays: it keeps to limits that nobody confirmed of the real one."""
+    return model.removesuffix(_SIMULATED) + _SIMULATED
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,22 +68,25 @@ def lookup(model: str, range_a: float | None, voltage_v: float, *, voltage_measu
     auto-range) and the smallest voltage range that holds `voltage_v`; None where the table does not tell all of it.
 
     voltage_measured: False takes the limits of a voltage that is only stated, by the model's own entry where it has
-    one (an instrument that is the supply), else the general one.
+    one (an instrument that is the supply), else the general one. Of a real instrument only what has a source counts;
+    `simulated(model)` takes all of it.
     """
     table = _table()
-    entry = table.get(model)
+    played = model.endswith(_SIMULATED)
+    entry = table.get(model.removesuffix(_SIMULATED))
     if entry is None or "current" not in entry or model == ASSUMED:
         return None
     stated = entry if ASSUMED in entry else table
-    current = _pick(entry["current"], "range_a", range_a)
-    voltage = _pick(entry.get("voltage", []) if voltage_measured else [stated[ASSUMED]], "range_v", abs(voltage_v))
+    current = _pick(entry["current"], "range_a", range_a, played)
+    voltages = entry.get("voltage", []) if voltage_measured else [stated[ASSUMED]]
+    voltage = _pick(voltages, "range_v", abs(voltage_v), played)
     if current is None or voltage is None:
         return None
     return Accuracy(
         model=model,
         current=current,
         voltage=voltage,
-        clock=entry["clock_ppm"] * 1e-6,
+        clock=entry.get("clock_ppm", table[ASSUMED]["clock_ppm"]) * 1e-6,
         trigger_s=entry.get("trigger_s", 0.0),
         voltage_assumed=not voltage_measured,
         auto_range=range_a is None,
@@ -87,9 +98,10 @@ def models() -> tuple[str, ...]:
     return tuple(name for name in _table() if name != ASSUMED)
 
 
-def _pick(rows: list[dict[str, Any]], key: str, wanted: float | None) -> Limits | None:
+def _pick(rows: list[dict[str, Any]], key: str, wanted: float | None, played: bool) -> Limits | None:
     """The smallest range that holds what is wanted, one part in a thousand being rounding; the worst of all without."""
-    ranges = sorted((_limits(row, key) for row in rows), key=lambda limits: limits.full_scale)
+    known = (_limits(row, key) for row in rows if played or "source" in row)
+    ranges = sorted(known, key=lambda limits: limits.full_scale)
     if wanted is None:
         return _worst(ranges) if ranges else None
     return next((limits for limits in ranges if limits.full_scale >= wanted * 0.999), None)
@@ -101,7 +113,7 @@ def _limits(row: dict[str, Any], key: str) -> Limits:
         gain=row["gain_percent"] / 100,
         offset=row.get("offset", 0.0),
         noise=row.get("noise", 0.0),
-        source=row["source"],
+        source=row.get("source", _KEEPS_TO),
     )
 
 

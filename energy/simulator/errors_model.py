@@ -52,9 +52,8 @@ def drawn(hardware: Hardware, seed: int, supply_v: float) -> ErrorModel:
     """Errors inside the model's accuracy, the same for the same seed. Raises EnergyError without an entry for it."""
     draw = np.random.Generator(np.random.Philox(key=[seed, 0xE7707]))
     measured = hardware.measures_voltage
-    entries = [
-        accuracy.lookup(hardware.model, range_a, supply_v, voltage_measured=measured) for range_a in hardware.ranges_a
-    ]
+    key = accuracy.simulated(hardware.model)
+    entries = [accuracy.lookup(key, range_a, supply_v, voltage_measured=measured) for range_a in hardware.ranges_a]
     first = next((entry for entry in entries if entry is not None), None)
     if first is None:
         raise EnergyError(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
-from energy.accuracy import lookup
+from energy.accuracy import lookup, simulated
 from energy.errors import EnergyError, MonitorUnknown
 from energy.instrument import Instrument, Settings
 from energy.instruments import module_of, open_monitor, parse_monitor
@@ -157,7 +157,7 @@ def opened_monitor(plan: MonitorPlan, folder: Path | None) -> Iterator[Monitor]:
         record = MonitorRecord(
             name=wanted.name,
             idn=instrument.idn,
-            model=instrument.model,
+            model=simulated(instrument.model) if analyser else instrument.model,
             windows=instrument.windows,
             measures_voltage=instrument.measures_voltage,
             rate_hz=settings.rate_hz,

@@ -121,7 +121,9 @@ def _off_at_last(instrument: Instrument) -> Iterator[None]:
 def _zero_limit(monitor: Monitor) -> tuple[float, str]:
     """How far from zero a mean current may be with nothing connected, in amperes, and by what."""
     settings, instrument = monitor.settings, monitor.instrument
-    known = lookup(instrument.model, settings.range_a, settings.voltage_v, voltage_measured=instrument.measures_voltage)
+    known = lookup(
+        monitor.record.model, settings.range_a, settings.voltage_v, voltage_measured=instrument.measures_voltage
+    )
     if known is not None:
         limit_a = known.current.offset + 5 * known.current.noise / math.sqrt(settings.rate_hz * CAPTURE_S)
         return max(limit_a, LEAST_ZERO_OF_RANGE * (settings.range_a or 0.0)), "its accuracy"

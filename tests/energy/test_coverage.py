@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from energy.accuracy import Accuracy, lookup
+from energy.accuracy import Accuracy, lookup, simulated
 from energy.capture import measure_reference, measure_window
 from energy.instrument import Instrument, Settings
 from energy.instruments import open_monitor
@@ -84,7 +84,7 @@ def measure(setup: Setup, seed: int, truth: Path) -> tuple[Reading, float, Accur
 
 def _window(instrument: Instrument, settings: Settings, simulator: Simulator, board: Board) -> tuple[Reading, Accuracy]:
     accuracy = lookup(
-        instrument.model, settings.range_a, settings.voltage_v, voltage_measured=instrument.measures_voltage
+        simulated(instrument.model), settings.range_a, settings.voltage_v, voltage_measured=instrument.measures_voltage
     )
     assert accuracy is not None, f"energy/accuracy.toml does not tell about {instrument.model}"
     reference = None

@@ -9,7 +9,7 @@ import pyjls
 import pytest
 from trace_kit import board_chunks, info
 
-from energy.accuracy import lookup
+from energy.accuracy import lookup, simulated
 from energy.errors import TraceError
 from energy.replay import Replay, measure_again
 from energy.trace import TraceReader, TraceWriter
@@ -71,8 +71,8 @@ def test_marker_windows_are_the_same_to_the_last_digit(path: Path, voltage: bool
 
 
 def test_triggered_windows_are_the_same_to_the_last_digit(path: Path) -> None:
-    told = info(rate_hz=RATE_HZ, windows="trigger", model="N6781A", range_a=0.1)
-    accuracy = lookup("N6781A", 0.1, told.voltage_v)
+    told = info(rate_hz=RATE_HZ, windows="trigger", model=simulated("N6781A"), range_a=0.1)
+    accuracy = lookup(told.model, 0.1, told.voltage_v)
     trigger_s = accuracy.trigger_s if accuracy else 0.0
     live: list[Reading] = []
     reference: TriggerReference | None = None

@@ -10,7 +10,7 @@ import pytest
 import uncertainties
 from meter_kit import Board, cut, make_board
 
-from energy.accuracy import Accuracy, Limits, lookup
+from energy.accuracy import Accuracy, Limits, lookup, simulated
 from energy.uncertainty import Baseline, Budget, Term, baseline, budget, net_energy, of_run, rounded, scatter
 from energy.window import Idle, IdleMeter, MarkerMeter, Reading
 
@@ -237,7 +237,22 @@ def test_ranges_are_found_by_what_they_hold() -> None:
     assert auto is not None
     assert (fixed.current.full_scale, fixed.auto_range, fixed.voltage_assumed) == (0.1, False, False)
     assert (auto.current.full_scale, auto.auto_range, auto.current.offset) == (1.0, True, 100e-6)
-    stated = lookup("DMM7510", 0.1, 3.3, voltage_measured=False)
+    stated = lookup(simulated("DMM7510"), 0.1, 3.3, voltage_measured=False)
     assert stated is not None
     assert stated.voltage_assumed
     assert "stated voltage" in stated.source
+
+
+def test_a_figure_without_a_source_holds_for_the_virtual_analyser_only() -> None:
+    for model in ("N6781A", "NGU201", "DMM7510"):
+        measured = model != "DMM7510"
+        assert lookup(model, 0.1, 3.3, voltage_measured=measured) is None
+        played = lookup(simulated(model), 0.1, 3.3, voltage_measured=measured)
+        assert played is not None
+        assert "not confirmed" in played.source
+    assert simulated(simulated("VA1")) == simulated("VA1")
+    real, played = lookup("2450", 0.1, 3.3), lookup(simulated("VA1"), 0.1, 3.3)
+    assert real is not None
+    assert played is not None
+    assert (real.current.offset, real.clock) == (6e-6, pytest.approx(100e-6))
+    assert "by definition" in played.source
