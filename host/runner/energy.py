@@ -17,6 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
+import msgspec
+
 from energy.capture import measure_idle, measure_reference, measure_window
 from energy.errors import EnergyError
 from energy.trace import OperatorSpan, TraceInfo, TraceWriter, free_trace_path
@@ -158,6 +160,7 @@ class EnergyJob:
                 task=self.model.task,
                 provenance="measured" if self._journal.header.base.provenance == "measured" else "emulated",
             )
+            info = msgspec.structs.replace(info, model=self._monitor.record.model)  # by whose accuracy it is judged
             self._trace = TraceWriter(free_trace_path(self._folder, self.model.task), info)
         return self._trace
 

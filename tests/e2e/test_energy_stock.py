@@ -95,7 +95,6 @@ def test_a_board_that_tells_no_times_is_measured_by_its_edges(
     assert all(window.valid and (window.duration_s or 0) >= 0.2 for window in energy.windows)
     # By hand: what the current model takes for this many instructions (energy/simulator/current.toml), within U.
     assert energy.mean_mw == pytest.approx(40.36, rel=0.04)
-    assert energy.windows[0].inferences < 200
     assert "voltage assumed 1.800 V" in answer.stdout
 
 
