@@ -46,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--faults", default="", metavar="KIND[@WHEN][=AMOUNT],...", help="see energy/simulator/faults.py"
     )
-    parser.add_argument("--errors", default="none", metavar="none|drawn|FILE.toml", help="of gain, offset, clock, ...")
+    parser.add_argument("--errors", default="drawn", metavar="none|drawn|FILE.toml", help="of gain, offset, clock, ...")
     parser.add_argument("--truth", type=Path, help="where the true energies of labelled windows go")
     parser.add_argument("--until-eof", action="store_true", help="end with stdin, and take labels from it")
     return parser

@@ -43,7 +43,7 @@ class Wanted:
     address: str
     seed: int = 1
     faults: str = ""
-    errors: str = "none"
+    errors: str = "drawn"
 
     @property
     def simulated(self) -> bool:
@@ -120,7 +120,7 @@ def parse_wanted(text: str) -> Wanted:
             f"--monitor {text}: {unknown[0] if unknown else f'seed={seed}'} is no option of the virtual analyser: "
             "seed=NUMBER, faults=KIND[@S][,...], errors=none|drawn|FILE.toml, with & between them."
         )
-    return Wanted(name, "", int(seed), ",".join(options.get("faults", [])), options.get("errors", ["none"])[-1])
+    return Wanted(name, "", int(seed), ",".join(options.get("faults", [])), options.get("errors", ["drawn"])[-1])
 
 
 def moved(was: str, now: str | None) -> str:
