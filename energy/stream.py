@@ -79,14 +79,19 @@ class Edge:
     at: NDArray[np.float64]
     after: NDArray[np.float64]
 
+    closed: bool = False
+    """What comes does not follow: samples are missing."""
+
     def extend(self, rows: NDArray[np.float64]) -> None:
         """Samples that came after."""
-        self.after = np.concatenate((self.after, rows))[:NEAR]
+        if not self.closed:
+            self.after = np.concatenate((self.after, rows))[:NEAR]
 
     @property
     def power_w(self) -> float:
-        """Mean power right around the edge: a sample before, its own, one after."""
-        return float(np.mean(np.concatenate((self.before[-1:], self.at[None, :], self.after[:1]))[:, 0]))
+        """The highest power right around the edge, of a sample before, its own, one after: nobody knows on which side
+        of a step an edge is that no step tells."""
+        return float(np.max(np.abs(np.concatenate((self.before[-1:], self.at[None, :], self.after[:1]))[:, 0])))
 
     def locate(self) -> tuple[float, float, bool]:
         """Where in its sample the edge is, 0 to 1; its standard uncertainty, in samples; whether a step of the power
@@ -98,10 +103,10 @@ class Edge:
         scatter = float(max(np.std(before, ddof=1), np.std(after, ddof=1)))
         step = abs(high - low)
         clear = step > _STEP_OVER_SCATTER * scatter and step > _STEP_OVER_POWER * max(abs(low), abs(high))
-        if not clear or not min(low, high) - 2 * scatter <= at <= max(low, high) + 2 * scatter:
+        inside = min(low, high) + 2 * scatter < at < max(low, high) - 2 * scatter
+        if not clear or not inside:  # on a border the step may as well be another one, in the sample beside
             return 0.5, U_MIDDLE, False
-        part = min(max((high - at) / (high - low), 0.0), 1.0)
-        return part, max(scatter / step, _U_STEP), True
+        return (high - at) / (high - low), max(scatter / step, _U_STEP), True
 
     def part_before(self, part: float, *, stepped: bool) -> NDArray[np.float64]:
         """What of the sample's (W, A, V) belongs to the time before the edge, in samples."""

@@ -6,6 +6,10 @@ A window's energy is E = sum of i v dt. With the limits a of a specification as 
     voltage gain     E u_gain_v          voltage offset   u_off_v * integral of i dt
     clock            E u_clock           noise            its root mean square, less by the root of the samples
     window start     P_start u_start     window end       P_end u_end
+    clocks disagree  E (|r - 1| - what the edges and the instrument's own clock explain) / sqrt(3)
+
+r is the board's time over the instrument's. Where they disagree nobody knows which one is wrong: the board's oscillator
+may be, or the instrument samples at another rate than it says, or loses samples in every window without a word.
 
 u_start and u_end are in the reading: dt / sqrt(12) for an edge somewhere in a sample, less where a step of the power
 tells it, and for a triggered window what the trigger, the power edges and the board's clock leave open.
@@ -28,7 +32,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from energy.accuracy import Accuracy
-from energy.window import Idle, Reading
+from energy.window import PULSE_S, U_PULSE_S, Idle, Reading
 
 COVERAGE_FACTOR: Final = 2.0
 """k: U = k u holds the true value in about 95 of 100 cases."""
@@ -111,6 +115,7 @@ def budget(reading: Reading, accuracy: Accuracy, idle: Baseline | None = None) -
         Term("voltage gain", _standard(voltage.gain) * left(reading.energy_j, idle_w, same=same_v)),
         Term("voltage offset", _standard(voltage.offset) * left(reading.charge_c, idle_a, same=same_v)),
         Term("clock", _standard(accuracy.clock) * left(reading.energy_j, idle_w, same=True)),
+        Term("clocks disagree", _standard(unexplained(reading, accuracy)) * left(reading.energy_j, idle_w, same=True)),
         Term("window start", abs(reading.start_w - idle_w) * reading.u_start_s),
         Term("window end", abs(reading.end_w - idle_w) * reading.u_end_s),
         Term("noise", noise_ws * math.sqrt(duration_s / reading.rate_hz)),
@@ -118,6 +123,16 @@ def budget(reading: Reading, accuracy: Accuracy, idle: Baseline | None = None) -
     if idle is not None:
         terms.append(Term("idle level", idle.u_w * duration_s))
     return Budget(tuple(terms))
+
+
+def unexplained(reading: Reading, accuracy: Accuracy) -> float:
+    """By what part of a window the board's time and the instrument's differ, beyond what the edges, each anywhere in
+    its sample, and the instrument's own clock may do; 0 where the board does not tell its time."""
+    if reading.device_s is None or reading.duration_s <= 0:
+        return 0.0
+    off = abs((reading.device_s + PULSE_S) / reading.duration_s - 1)
+    edges_s = math.sqrt(6) * math.hypot(reading.u_start_s, reading.u_end_s, U_PULSE_S)
+    return max(off - accuracy.clock - edges_s / reading.duration_s, 0.0)
 
 
 @dataclass(frozen=True, slots=True)

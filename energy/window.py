@@ -38,7 +38,7 @@ class Reading:
     """One window as an instrument saw it; all of it is in the instrument's clock, nothing per inference.
 
     energy_j, charge_c (the integral of i), flux_vs (the integral of v), start_s, end_s: float64; they mean nothing
-    when `complete` is False. start_w, end_w: mean power right around each edge (a sample before and after).
+    when `complete` is False. start_w, end_w: power right around each edge (a sample before and after).
     u_start_s, u_end_s: standard uncertainty of where the edges are. samples: in the window. lost: missing in it.
     nans, overloads: bad ones in it. range_switches: in the capture. device_s: the board's own time of the window; None
     where it does not tell.
@@ -169,6 +169,7 @@ class MarkerMeter:
                 self._lost += lost
         self._voltage_measured &= chunk.voltage_v is not None
         for edge in self._edges:
+            edge.closed |= lost > 0
             edge.extend(row(chunk, 0, NEAR, self._assumed_v))
         begin = 0
         for fall in map(int, falls[: 2 - len(self._edges)]):
@@ -319,8 +320,9 @@ class IdleMeter:
         self._lost = 0
         self._voltage_measured = True
         self._blocks: list[Sums] = [Sums()]
-        self._block = 16
-        """Samples in a block. There are at most _BLOCKS: two become one when there are more."""
+        self._block = 1
+        """Samples in a block, few at first: slow instruments scatter too. There are at most _BLOCKS blocks: two become
+        one when there are more."""
 
     @property
     def stream_s(self) -> float:
@@ -347,8 +349,8 @@ class IdleMeter:
         for block in self._blocks:
             total.add(block)
         reasons = self._stream.reasons() + bad_samples("idle stretch", self._lost, total)
-        if not total.samples:
-            reasons.append("the instrument sent no samples")
+        if total.samples < 2:
+            reasons.append(f"the instrument sent {total.samples} samples, which tells no scatter: give a higher rate")
         count = max(total.samples, 1)
         means = [block.power_w / block.samples for block in self._blocks if block.samples == self._block]
         u_w = float(np.std(means, ddof=1)) / math.sqrt(len(means)) if len(means) > 1 and not reasons else 0.0

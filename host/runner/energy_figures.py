@@ -74,7 +74,8 @@ def of_windows(
     valid = [window for window in windows if not window.reasons]
     ratios = [ratio for window in windows if (ratio := _clock_ratio(window.reading, pulse_s)) is not None]
     gross = _of_run(valid, accuracy, None)
-    above_idle = _of_run(valid, accuracy, idle.level) if net and idle.level else None
+    # With one idle level nobody knows the drift, and no U would hold it.
+    above_idle = _of_run(valid, accuracy, idle.level) if net and idle.before and idle.after else None
     value = above_idle if net else gross
     terms = value.budget.terms if value and value.budget else ()
     return schema.Energy(

@@ -12,7 +12,7 @@ from meter_kit import Board, cut, make_board
 
 from energy.accuracy import Accuracy, Limits, lookup, simulated
 from energy.uncertainty import Baseline, Budget, Term, baseline, budget, net_energy, of_run, rounded, scatter
-from energy.window import Idle, IdleMeter, MarkerMeter, Reading
+from energy.window import PULSE_S, Idle, IdleMeter, MarkerMeter, Reading
 
 READING = Reading(
     complete=True,
@@ -31,7 +31,7 @@ READING = Reading(
     nans=0,
     overloads=0,
     range_switches=0,
-    device_s=0.01,
+    device_s=0.01 - PULSE_S,
     voltage_measured=True,
     reasons=(),
 )

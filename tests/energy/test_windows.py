@@ -252,7 +252,7 @@ def test_an_idle_stretch_is_a_mean_with_its_scatter() -> None:
     assert idle.mean_w == pytest.approx(float(np.mean(amperes)) * 1.8, rel=1e-6)
     assert (idle.mean_a, idle.mean_v, idle.duration_s) == pytest.approx((float(np.mean(amperes)), 1.8, 0.5), rel=1e-6)
     assert idle.u_w == pytest.approx(1.8e-4 / math.sqrt(50_000), rel=0.35)
-    assert "no samples" in IdleMeter(0.0).finish().reasons[0]
+    assert "0 samples" in IdleMeter(0.0).finish().reasons[0]
 
 
 @pytest.mark.parametrize("what", ["gap", "nan", "overload", "rate changes"])

@@ -77,6 +77,7 @@ def test_an_idle_level_that_could_not_be_measured_is_never_zero() -> None:
     bad = dataclasses.replace(IDLE, mean_w=math.nan, reasons=("3 samples of the idle stretch are no number",))
     energy = figures(begun(net=True), readings(1.0), idles(before=bad))
     assert (energy.idle_before_mw, energy.idle_mw, energy.idle_drift) == (None, 2.0, None)
+    assert (energy.net, energy.value, energy.u) == (None, None, None), "nobody knows how far it drifted"
     energy = figures(begun(net=True), readings(1.0), idles(before=bad, after=bad))
     assert (energy.idle_mw, energy.net, energy.value, energy.u) == (None, None, None, None)
     assert energy.gross is not None
