@@ -128,7 +128,7 @@ class TriggerMeter:
         """What a short capture tells. Raises InstrumentError when it is not sound."""
         edge = self._power_edge(device_s)
         if self._gaps or edge is None:
-            why = "samples were lost" if self._gaps else self._no_edge()
+            why = "; ".join(self._bad_samples()) or self._no_edge(device_s)
             raise InstrumentError(f"the short capture before the windows is no use: {why}. Measure again.")
         return TriggerReference(device_s, edge.time_s, edge.u_s)
 
@@ -142,7 +142,7 @@ class TriggerMeter:
             reasons.append("the board does not tell its own time, and a triggered window has no end without it")
         elif edge is None:
             reasons += clock_reasons(device_s, self._stream.end_s, 0.0) if device_s > self._stream.end_s else []
-            reasons.append(self._no_edge())
+            reasons.append(self._no_edge(device_s))
         if device_s is None or edge is None:
             return self._incomplete(device_s, range_switches, reasons)
         if reference is None or device_s < 1.5 * reference.device_s:
@@ -192,22 +192,30 @@ class TriggerMeter:
         )
 
     def _incomplete(self, device_s: float | None, range_switches: int, reasons: list[str]) -> Reading:
-        sums = Sums()
-        sums.add(self._before)
-        for block in self._blocks:
-            sums.add(self._sum(block, block.filled))
-        lost = sum(count for _, count in self._gaps)
         return incomplete(
             self._stream.rate_hz,
-            [*reasons, *bad_samples("capture", lost, sums)],
-            sums,
-            lost,
+            [*reasons, *self._bad_samples()],
+            self._all(),
+            sum(count for _, count in self._gaps),
             range_switches,
             device_s,
             voltage_measured=self._voltage_measured,
         )
 
-    def _no_edge(self) -> str:
+    def _all(self) -> Sums:
+        """Sums of the whole capture."""
+        sums = Sums()
+        sums.add(self._before)
+        for block in self._blocks:
+            sums.add(self._sum(block, block.filled))
+        return sums
+
+    def _bad_samples(self) -> list[str]:
+        return bad_samples("capture", sum(count for _, count in self._gaps), self._all())
+
+    def _no_edge(self, device_s: float) -> str:
+        if device_s * self._stream.rate_hz < NEAR + 2:
+            return f"{device_s * 1e3:.3g} ms are too short for {self._stream.rate_hz:g} samples a second: take more"
         return "the power shows no clear fall after the window: the board has to go to sleep when it has answered"
 
     def _index(self, time_s: float) -> int:

@@ -145,6 +145,11 @@ def opened_monitor(plan: MonitorPlan, folder: Path | None) -> Iterator[Monitor]:
         address = analyser.address if analyser else wanted.address
         instrument = stack.enter_context(open_monitor(f"{wanted.name}@{address}"))
         voltage_v = _simulated_v() if analyser else SUPPLIED_V if instrument.is_supply else ASSUMED_V
+        if analyser and not instrument.is_supply and plan.voltage_v not in (None, voltage_v):
+            raise UsageError(
+                f"--voltage {plan.voltage_v:g}: the emulated board runs at {voltage_v:g} V, and {wanted.name} is not "
+                "what feeds it: leave it out, or take a monitor that is the supply (`host monitors`)."
+            )
         settings = instrument.configure(
             Settings(
                 rate_hz=plan.rate_hz or instrument.default_rate_hz,

@@ -154,6 +154,18 @@ def test_a_short_capture_that_tells_nothing_is_an_error() -> None:
         feed(chunks).reference(board.device_s)
 
 
+def test_a_short_capture_says_what_would_help() -> None:
+    board = make_board(4, inferences=1)
+    chunks = capture_of(board)
+    over = np.full(len(chunks[0].current_a), np.inf, dtype=np.float32)
+    with pytest.raises(InstrumentError, match="choose a larger range"):
+        feed([dataclasses.replace(chunk, current_a=over[: len(chunk.current_a)]) for chunk in chunks]).reference(
+            board.device_s
+        )
+    with pytest.raises(InstrumentError, match="samples a second: take more"):
+        feed(capture_of(board, 1e3)).reference(board.device_s)
+
+
 def test_samples_that_vanish_without_a_word_show_beside_the_other_windows() -> None:
     board, reference = make_board(5, inferences=250), reference_of(5)
     chunks = capture_of(board)

@@ -23,6 +23,7 @@ from host.errors import UsageError
 from host.report.progress import Reporter
 from host.results.journal import MonitorPlan
 from host.results.monitor_check import Item, MonitorCheck, encode
+from host.runner.monitor import opened_monitor
 from host.runner.monitor_check import CheckPlan, check_monitor
 
 PPK2 = (0x1915, 0xC00A)
@@ -175,3 +176,12 @@ def test_what_makes_no_sense_is_refused(words: str) -> None:
 def test_a_board_that_makes_no_sense_is_refused(plan: CheckPlan, reason: str) -> None:
     with Reporter() as reporter, pytest.raises(UsageError, match=reason):
         check_monitor(plan, reporter)
+
+
+def test_an_emulated_board_is_not_said_to_run_at_another_voltage() -> None:
+    """Nobody would notice: the energy would be wrong by as much, and its uncertainty that of a stated voltage."""
+    plan = MonitorPlan(monitor="keithley_dmm7510@simulated", voltage_v=3.3)
+    with pytest.raises(UsageError, match=r"runs at 1\.8 V"), opened_monitor(plan, None):
+        pass
+    with opened_monitor(MonitorPlan(monitor="keithley_dmm7510@simulated", voltage_v=1.8), None) as monitor:
+        assert monitor.record.voltage_v == 1.8
