@@ -99,6 +99,8 @@ class Edge:
         if len(self.before) < NEAR or len(self.after) < NEAR:
             return 0.5, U_MIDDLE, False
         before, at, after = self.before[:, 0], float(self.at[0]), self.after[:, 0]
+        if not np.isfinite(before).all() or not np.isfinite(after).all():  # overloaded: no step tells anything
+            return 0.5, U_MIDDLE, False
         low, high = float(np.mean(before)), float(np.mean(after))
         scatter = float(max(np.std(before, ddof=1), np.std(after, ddof=1)))
         step = abs(high - low)

@@ -199,6 +199,8 @@ class MarkerMeter:
         rate_hz = self._stream.rate_hz
         start_s, end_s = first.time_s + first_part / rate_hz, last.time_s + last_part / rate_hz
         energy_j, charge_c, flux_vs = (float(value) for value in total / rate_hz)
+        if self._falls == 2:  # else nobody knows which two are the window's
+            reasons += clock_reasons(device_s, end_s - start_s, math.hypot(first_u, last_u) / rate_hz)
         return Reading(
             complete=math.isfinite(energy_j) and end_s > start_s,
             start_s=start_s,
@@ -218,7 +220,7 @@ class MarkerMeter:
             range_switches=range_switches,
             device_s=device_s,
             voltage_measured=self._voltage_measured,
-            reasons=(*reasons, *clock_reasons(device_s, end_s - start_s, math.hypot(first_u, last_u) / rate_hz)),
+            reasons=tuple(reasons),
         )
 
     def _find_falls(self, marker: NDArray[np.bool_]) -> NDArray[np.intp]:
@@ -251,7 +253,10 @@ class MarkerMeter:
         if self._low_at_begin:
             found.append("the timing pin was low when the capture began")
         if self._falls == 0:
-            found.append("no falling edge of the timing pin was seen: is it wired?")
+            rate_hz = self._stream.rate_hz
+            slow = f" At {rate_hz:,.10g} samples per second its pulses of {PULSE_S * 1e6:.0f} us may pass unseen."
+            more = slow if 0 < rate_hz * PULSE_S < 1 else ""
+            found.append(f"no falling edge of the timing pin was seen: is it wired?{more}")
         elif self._falls == 1:
             found.append("no second falling edge of the timing pin was seen")
         elif self._falls > 2:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
 
 _PREFIXES = {"": 1.0, "u": 1e-6, "m": 1e-3, "k": 1e3, "M": 1e6}
@@ -35,6 +36,17 @@ def quantity(text: str) -> float:
     value = float(match[1]) * _PREFIXES[match[2]] if match else 0.0
     if not 0 < value < 1e12:
         raise argparse.ArgumentTypeError(f"must be a number above 0, e.g. 0.05, 50m or 100k, not {text!r}")
+    return value
+
+
+def seconds(text: str) -> float:
+    """A point in time: any number that is one."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"must be a number of seconds, e.g. 0.25, not {text!r}")
     return value
 
 

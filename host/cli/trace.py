@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from host.cli._arguments import seconds
+
 if TYPE_CHECKING:
     from energy.trace import TraceReader
     from host.report.trace import Stretch
@@ -21,9 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--csv", type=Path, metavar="OUT", help="write the samples as CSV; - is standard output")
     parser.add_argument("--plot", type=Path, metavar="OUT", help="draw them, a .png or a .svg")
     parser.add_argument(
-        "--from", dest="from_s", type=float, metavar="S", help="seconds of the file; default: its begin"
+        "--from", dest="from_s", type=seconds, metavar="S", help="seconds of the file; default: its begin"
     )
-    parser.add_argument("--to", dest="to_s", type=float, metavar="S", help="seconds of the file; default: its end")
+    parser.add_argument("--to", dest="to_s", type=seconds, metavar="S", help="seconds of the file; default: its end")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -33,6 +35,7 @@ def run(args: argparse.Namespace) -> int:
     from host.report.table import stdout_console
     from host.report.trace import print_trace, stretch, write_plot
 
+    _check_outputs(args)
     recover_traces([args.trace])
     with TraceReader(args.trace) as trace:
         part = stretch(trace, args.from_s, args.to_s)
@@ -44,6 +47,18 @@ def run(args: argparse.Namespace) -> int:
         if args.csv is None and args.plot is None:
             print_trace(trace, stdout_console())
     return 0
+
+
+def _check_outputs(args: argparse.Namespace) -> None:
+    """A trace that is written over while it is read is gone. Raises UsageError."""
+    from host.errors import UsageError
+
+    outputs = [path for path in (args.csv, args.plot) if path is not None and path != Path("-")]
+    for path in outputs:
+        if path.exists() and args.trace.exists() and path.samefile(args.trace):
+            raise UsageError(f"{path} is the trace itself: name another file to write to.")
+    if len(outputs) == 2 and outputs[0].absolute() == outputs[1].absolute():
+        raise UsageError(f"{outputs[0]} cannot be both: name one file for --csv and another for --plot.")
 
 
 def _export(trace: TraceReader, part: Stretch, path: Path) -> None:

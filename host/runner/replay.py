@@ -39,7 +39,9 @@ def replay_traces(
     if first is None and inferences is None:
         notes.append("nobody tells how many inferences a window has: the energy is of a window (--inferences N)")
     if net and energy.value is None and energy.gross is not None:
-        notes.append("what the board takes when idle is not in these traces: leave out --net")
+        notes.append(
+            "what the board takes when idle, before the windows and after them, is not in these traces: leave out --net"
+        )
     return records.Replay(
         schema=records.SCHEMA,
         provenance="replayed",

@@ -24,20 +24,16 @@ WINDOW_S = 0.3
 
 @pytest.fixture(name="path")
 def _path(tmp_path: Path) -> Path:
-    """A trace of idle and two windows, the second with lost samples."""
+    """A trace of idle, two windows, the second with lost samples, and idle again."""
     path = tmp_path / "trace-kws01.jls"
     record(path)
     return path
 
 
-def record(path: Path, *, close: bool = True, idle: bool = True) -> TraceWriter:
+def record(path: Path, *, close: bool = True, idle: int = 2) -> TraceWriter:
     writer = TraceWriter(path, info(rate_hz=100e3))
     if idle:
-        writer.begin_capture("idle")
-        for chunk in board_chunks(9):
-            level = np.full(len(chunk.current_a), 1e-3, np.float32)
-            writer.write(SampleChunk(level, chunk.voltage_v, chunk.marker, chunk.t0_s, chunk.rate_hz))
-        writer.end_capture(None)
+        record_idle(writer)
     for number in range(2):
         meter = MarkerMeter(1.8)
         capture = writer.begin_capture("window", window=number, input_name=f"{number}.bin", inferences=10)
@@ -54,9 +50,19 @@ def record(path: Path, *, close: bool = True, idle: bool = True) -> TraceWriter:
                     for index, (name, at) in enumerate(spans)
                 ]
             )
+    if idle == 2:
+        record_idle(writer)
     if close:
         writer.close()
     return writer
+
+
+def record_idle(writer: TraceWriter) -> None:
+    writer.begin_capture("idle")
+    for chunk in board_chunks(9):
+        level = np.full(len(chunk.current_a), 1e-3, np.float32)
+        writer.write(SampleChunk(level, chunk.voltage_v, chunk.marker, chunk.t0_s, chunk.rate_hz))
+    writer.end_capture(None)
 
 
 def host(*words: object) -> int:
@@ -99,9 +105,10 @@ def test_energy_as_json_with_options(path: Path, capsys: pytest.CaptureFixture[s
     assert net["value"] == net["net"] == pytest.approx(net["gross"] - idle_uj, rel=1e-2)
 
 
-def test_net_without_idle_is_no_number(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("idle", [0, 1])
+def test_net_without_idle_is_no_number(idle: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "trace-kws01.jls"
-    record(path, idle=False)
+    record(path, idle=idle)
     assert host("energy", path, "--net") == 1
     assert "leave out --net" in capsys.readouterr().out
 
@@ -144,6 +151,24 @@ def test_a_stretch_that_is_not_there(
 ) -> None:
     assert host("trace", path, "--csv", "-", *words) == 2
     assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("point", ["nan", "inf", "soon"])
+def test_a_point_in_time_is_a_number(path: Path, point: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        host("trace", path, "--csv", "-", "--from", point)
+    assert "must be a number of seconds" in capsys.readouterr().err
+
+
+def test_a_trace_is_never_written_over(path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    was = path.read_bytes()
+    link = tmp_path / "link.png"
+    link.symlink_to(path)
+    for option, out in (("--csv", path), ("--csv", tmp_path / "." / path.name), ("--plot", link)):
+        assert host("trace", path, option, out) == 2
+        assert "the trace itself" in capsys.readouterr().err
+    assert host("trace", path, "--csv", tmp_path / "a.png", "--plot", tmp_path / "a.png") == 2
+    assert path.read_bytes() == was
 
 
 def test_plots(path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -129,6 +129,9 @@ def broken(board: Board, what: str) -> list[SampleChunk]:
         "overload": lambda: spoilt("current_a", math.inf),
         "both overloads": lambda: spoilt("current_a", math.inf, -math.inf, math.inf),
         "overload code": lambda: spoilt("current_a", 9.9e37),
+        "overload everywhere": lambda: [
+            dataclasses.replace(c, current_a=np.full(len(c.current_a), np.inf, np.float32)) for c in chunks
+        ],
         "no edges": lambda: [dataclasses.replace(c, marker=high[: len(c.current_a)]) for c in chunks],
         "first edge lost": lambda: change(begin, change(begin + 1, marker=high), marker=high),
         "second edge lost": lambda: chunks[:end],
@@ -150,6 +153,7 @@ REASONS = {
     "overload": "3 samples of the window were overloaded",
     "both overloads": "3 samples of the window were overloaded",
     "overload code": "3 samples of the window were overloaded",
+    "overload everywhere": "samples of the window were overloaded",
     "no edges": "no falling edge",
     "first edge lost": "no second falling edge",
     "second edge lost": "no second falling edge",
@@ -170,6 +174,15 @@ def test_a_broken_window_says_why(what: str) -> None:
     assert not reading.valid
     assert REASONS[what] in "; ".join(reading.reasons)
     assert not (reading.complete and not math.isfinite(reading.energy_j))
+
+
+def test_what_speaks_against_a_window_is_not_told_twice() -> None:
+    board = make_board(7)
+    reading = measure(broken(board, "edge doubled"), board.device_s)
+    assert len(reading.reasons) == 1  # a clock between two edges of which one is none says nothing
+    level = np.ones(3, dtype=np.bool_)
+    slow = measure([SampleChunk(np.ones(3, np.float32), None, level, 0.0, 1e3)], board.device_s)
+    assert any("1,000 samples per second" in reason for reason in slow.reasons)
 
 
 @pytest.mark.parametrize(("what", "where"), [("nan", "before"), ("gap", "before"), ("nan", "after"), ("gap", "after")])
