@@ -266,8 +266,9 @@ class TriggerMeter:
         return np.concatenate(pieces) if pieces else np.empty(0)
 
     def _power_near(self, at: int) -> float:
+        """The highest right around a sample: a window's end may lie on either side of the fall into sleep."""
         powers = self._powers(max(at - 1, 0), min(at + 2, self._next))
-        return float(np.mean(powers)) if len(powers) else 0.0
+        return float(np.max(np.abs(powers))) if len(powers) else 0.0
 
     def _power_edge(self, device_s: float) -> _PowerEdge | None:
         """The first lasting fall of the power near the end of a window or after it."""
