@@ -184,5 +184,5 @@ def is_header(header: str, pattern: str) -> bool:
 def split_command(line: str) -> tuple[str, list[str]]:
     """Header as typed, upper case, and its arguments, split at commas outside of quotes and parentheses, stripped."""
     header, _, rest = line.strip().partition(" ")
-    pieces = re.findall(r'(?:"[^"]*"|\'[^\']*\'|\([^)]*\)|[^,"\'(])+', rest)
+    pieces = re.findall(r'(?:"[^"]*"|\'[^\']*\'|\([^()]*\)|[^,"\'(])+', rest)
     return header.upper(), [piece.strip() for piece in pieces if piece.strip()]

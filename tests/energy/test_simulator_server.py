@@ -52,6 +52,8 @@ def test_headers_in_short_and_long_form() -> None:
         "TRAC:DATA?",
         ["1", "10", '"a,b"', "READ", "(@1,2)"],
     )
+    assert split_command("A (@1,2") == ("A", ["@1", "2"])  # an open one is none
+    assert split_command("A " + "(" * 65_000) == ("A", [])  # this took 15 s
     assert block(b"x" * 12) == b"#212" + b"x" * 12
 
 
