@@ -9,8 +9,8 @@ A recording is an .npz file (numpy, compressed) with these arrays, `format` 1; p
 
 from __future__ import annotations
 
+import contextlib
 import os
-import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -98,14 +98,17 @@ def record_load(load: Load, path: Path, *, pieces: int | None = None, timeout_s:
         "pin_level": np.array([level for piece in taken for _, level in piece.pin], dtype=np.bool_),
         "changes": np.array([len(piece.pin) for piece in taken]),
     }
+    # Under another name first: a recording is whole, or not there.
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        # Under another name first: a recording is whole, or not there.
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".npz", delete=False) as file:
+        with fresh.open("wb") as file:
             np.savez_compressed(
                 file, allow_pickle=False, **{name: arrays[name].astype(_TYPES[name]) for name in _TYPES}
             )
-        os.replace(file.name, path)
+        fresh.replace(path)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            fresh.unlink()
         raise TraceError(f"cannot write {path}: {error.strerror}.") from None
     return len(taken)
 
