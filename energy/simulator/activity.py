@@ -34,7 +34,6 @@ from energy.simulator.load import LoadPiece
 
 VERSION = 1
 SLICE, PIN, SLEEP, WAKE, RESET = range(5)
-MAX_SLICE = 60_000  # instructions: counts have 16 bits
 LANES = 4  # classes in a word
 HEADER = np.dtype([("magic", "S8"), ("version", "=u4"), ("ns", "=u4")])
 MAGIC = b"TJACTIV"

@@ -190,7 +190,7 @@ class Dialect:
         step = round(self._desk.rate_hz) if text else BLOCK
         over = np.flatnonzero(np.isinf(samples.current_a))
         end = samples.first + (int(over[0]) if len(over) else len(samples.current_a))
-        falls = [(int(at_s * self._desk.rate_hz + 1e-9), at_s) for at_s, level in samples.edges if not level]
+        falls = [int(at_s * self._desk.rate_hz + 1e-9) for at_s, level in samples.edges if not level]
         out = []
         at = samples.first
         while at < end:
@@ -213,14 +213,14 @@ class Dialect:
             return f"TimeStamp: {time_ms // 1000:03d}s {time_ms % 1000:03d}ms, buff 00%\r\n".encode()
         return b"\xf0\xf3" + time_ms.to_bytes(4, "big") + b"\x00\xff\xff"
 
-    def _piece(self, samples: Samples, piece: slice, falls: list[tuple[int, float]]) -> bytes:
-        """Lines of samples, each behind the events in its slot."""
+    def _piece(self, samples: Samples, piece: slice, falls: list[int]) -> bytes:
+        """Lines of samples, each behind the events in its slot. falls: the slots that have one."""
         values = samples.current_a[piece].astype(np.float64)
         if self._words["output"] == "energy":
             values *= self._desk.voltage() / self._desk.rate_hz
         lines = _number(values)
         if self._words["eventsrc"]:
-            for slot, _at_s in falls:
+            for slot in falls:
                 at = slot - samples.first - piece.start
                 if 0 <= at < len(lines):
                     self._event += 1
