@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from host.cli._arguments import quantity
+from host.cli._arguments import current_range, quantity
 
 SUMMARY = "list the power monitors, supported and connected; check one"
 
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     action.add_argument("--port", metavar="URL", help="of the board it measures: moves the timing pin")
     action.add_argument("--board", metavar="NAME", help="what is at the port, or which one is emulated")
     action.add_argument("--rate", type=quantity, metavar="HZ", help="samples a second, e.g. 100k")
-    action.add_argument("--range", type=quantity, metavar="A", help="of the current, e.g. 50m")
+    action.add_argument("--range", type=current_range, metavar="A", help="of the current, e.g. 50m, or auto")
     action.add_argument("--voltage", type=quantity, metavar="V", help="what it supplies, or what is expected")
     action.add_argument("--json", action="store_true", help="print the record on stdout instead of the table")
 

@@ -292,7 +292,8 @@ def _clock(monitor: Monitor, device: Device, info: DeviceInfo) -> Item:
     count = math.ceil(max(WINDOW_S, 4 / (CLOCK_TOLERANCE * monitor.settings.rate_hz)) / one_s)
 
     def infer(count: int) -> float:
-        return (device.infer(count, 1).duration_us or 0) / 1e6
+        # The next command would wake it while a triggered window's end is being looked for.
+        return (device.infer(count, 1, quiet_s=PAUSE_S).duration_us or 0) / 1e6
 
     instrument, settings, reference = monitor.instrument, monitor.settings, None
     time.sleep(PAUSE_S)
