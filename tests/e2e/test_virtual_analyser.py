@@ -181,8 +181,10 @@ def test_it_does_not_outlive_who_started_it():
         "    time.sleep(600)\n"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        pid = int(process.stdout.readline())
-        assert not gone(pid)
-        process.kill()
+        try:
+            assert process.stdout is not None
+            pid = int(process.stdout.readline())
+            assert not gone(pid)
+        finally:
+            process.kill()
     wait_for(lambda: gone(pid))
