@@ -10,8 +10,6 @@ from pathlib import Path
 from energy.instruments import NAMES, module_of
 
 USB_DEVICES = Path("/sys/bus/usb/devices")
-SHARED = {(0x0483, 0x5740)}
-"""What boards of the same vendor have as well: STMicroelectronics' virtual serial port."""
 
 Usb = tuple[int, int]
 """Vendor and product."""
@@ -35,9 +33,11 @@ def find_connected(usb_devices: Path = USB_DEVICES) -> list[Connected]:
     others = [(path.name, usb) for path, usb in _usb_devices(usb_devices) if usb not in serial]
     found = []
     for name in NAMES:
-        known: tuple[Usb, ...] = getattr(module_of(name), "USB_IDS", ())
-        found += [Connected(name, port, port, usb not in SHARED) for port, usb in ports.items() if usb in known]
-        found += [Connected(name, "", f"USB {place}", usb not in SHARED) for place, usb in others if usb in known]
+        module = module_of(name)
+        known: tuple[Usb, ...] = getattr(module, "USB_IDS", ())
+        shared: tuple[Usb, ...] = getattr(module, "USB_SHARED", ())
+        found += [Connected(name, port, port, usb not in shared) for port, usb in ports.items() if usb in known]
+        found += [Connected(name, "", f"USB {place}", usb not in shared) for place, usb in others if usb in known]
     return found
 
 

@@ -6,6 +6,7 @@ An instrument is one module in energy/instruments; its name is the module's name
     ADDRESS: str                                     what an address looks like, e.g. "TCPIP0::HOST::5025::SOCKET"
     def open_instrument(address: str) -> Instrument  opens it and asks who it is; raises EnergyError
     USB_IDS: tuple[tuple[int, int], ...]             vendors and products, where it has USB: `host monitors` finds it
+    USB_SHARED: tuple[tuple[int, int], ...]          those of them that stand for other things too
 
 A measurement is made of captures: `start`, `read` until there is enough, `stop`. One capture holds one window, or idle.
 Times are in seconds of the instrument's own clock since the capture began (a triggered one: since its trigger).

@@ -21,6 +21,8 @@ from energy.instruments._lpm01a import AsciiDecoder, Assembler, BinaryDecoder
 SUMMARY = "ST X-NUCLEO-LPM01A (serial): 1 kS/s energy with edges, up to 100 kS/s current; supplies the board"
 ADDRESS = "/dev/ttyACM1 (or socket://HOST:PORT)"
 USB_IDS = ((0x0483, 0x5740),)
+USB_SHARED = USB_IDS
+"""Boards of the same vendor have them as well: STMicroelectronics' virtual serial port."""
 
 BAUD = 3_686_400
 RATES_HZ = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000)
