@@ -74,7 +74,6 @@ class Edge:
     at: it, after: those after it, rows of (W, A, V), at most NEAR on each side."""
 
     time_s: float
-    rate_hz: float
     before: NDArray[np.float64]
     at: NDArray[np.float64]
     after: NDArray[np.float64]

@@ -238,7 +238,6 @@ class MarkerMeter:
         before = np.concatenate((self._recent, row(chunk, max(0, at - NEAR), at, self._assumed_v)))[-NEAR:]
         return Edge(
             time_s=chunk.t0_s + at / chunk.rate_hz,
-            rate_hz=chunk.rate_hz,
             before=before,
             at=row(chunk, at, at + 1, self._assumed_v)[0],
             after=row(chunk, at + 1, at + 1 + NEAR, self._assumed_v),

@@ -75,7 +75,7 @@ def edge(before: float, at: float, after: float) -> Edge:
     def rows(power_w: float, count: int) -> NDArray[np.float64]:
         return np.tile((power_w, power_w / VOLTS, VOLTS), (count, 1))
 
-    return Edge(0.0, RATE_HZ, rows(before, NEAR), rows(at, 1)[0], rows(after, NEAR))
+    return Edge(0.0, rows(before, NEAR), rows(at, 1)[0], rows(after, NEAR))
 
 
 def test_a_step_tells_the_edge_only_inside_of_its_sample() -> None:
