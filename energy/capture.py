@@ -62,6 +62,7 @@ class _Capture:
 
     def __enter__(self) -> _Capture:
         self._instrument.start(triggered=self._triggered, duration_s=self._duration_s)
+        self.last_chunk_s = time.monotonic()  # starting may have taken longer than anybody is patient
         for thread in reversed(self._threads):  # who empties the queue first: without one nothing is put in
             thread.start()
         return self

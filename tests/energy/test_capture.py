@@ -93,6 +93,19 @@ def test_an_instrument_that_sends_nothing_is_not_waited_for() -> None:
     assert silent.calls[-1] == "stop"
 
 
+def test_an_instrument_may_take_long_to_start() -> None:
+    class Slow(Player):
+        def start(self, *, triggered: bool, duration_s: float) -> None:
+            super().start(triggered=triggered, duration_s=duration_s)
+            time.sleep(2 * capture._PATIENCE_S)
+
+        def read(self, timeout_s: float) -> SampleChunk | None:
+            time.sleep(0.02)
+            return super().read(timeout_s)
+
+    assert measure_idle(Slow(marker_chunks(make_board(1))), SETTINGS, 0.02).valid
+
+
 def test_what_the_instrument_raises_arrives_when_the_board_is_done() -> None:
     board = make_board(4)
     player = Player([*marker_chunks(board)[:5], InstrumentLost("the line is dead")])
