@@ -89,7 +89,7 @@ def lookup(model: str, range_a: float | None, voltage_v: float, *, voltage_measu
         clock=entry.get("clock_ppm", table[ASSUMED]["clock_ppm"]) * 1e-6,
         trigger_s=entry.get("trigger_s", 0.0),
         voltage_assumed=not voltage_measured,
-        auto_range=range_a is None,
+        auto_range=range_a is None or entry.get("auto_range", False),
     )
 
 
@@ -100,10 +100,10 @@ def models() -> tuple[str, ...]:
 
 def _pick(rows: list[dict[str, Any]], key: str, wanted: float | None, played: bool) -> Limits | None:
     """The smallest range that holds what is wanted, one part in a thousand being rounding; the worst of all without."""
-    known = (_limits(row, key) for row in rows if played or "source" in row)
+    known = [_limits(row, key) for row in rows if played or "source" in row]
     ranges = sorted(known, key=lambda limits: limits.full_scale)
-    if wanted is None:
-        return _worst(ranges) if ranges else None
+    if wanted is None:  # nobody knows which ranges were used: one that is not confirmed may have been
+        return _worst(ranges) if ranges and len(known) == len(rows) else None
     return next((limits for limits in ranges if limits.full_scale >= wanted * 0.999), None)
 
 

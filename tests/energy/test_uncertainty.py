@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 import uncertainties
 from meter_kit import Board, cut, make_board
 
+from energy import accuracy as accuracy_module
 from energy.accuracy import Accuracy, Limits, lookup, simulated
 from energy.uncertainty import Baseline, Budget, Term, baseline, budget, net_energy, of_run, rounded, scatter
 from energy.window import PULSE_S, Idle, IdleMeter, MarkerMeter, Reading
@@ -237,6 +239,9 @@ def test_ranges_are_found_by_what_they_hold() -> None:
     assert auto is not None
     assert (fixed.current.full_scale, fixed.auto_range, fixed.voltage_assumed) == (0.1, False, False)
     assert (auto.current.full_scale, auto.auto_range, auto.current.offset) == (1.0, True, 100e-6)
+    shunts = lookup("LPM01A", 0.05, 3.3, voltage_measured=False)
+    assert shunts is not None
+    assert shunts.auto_range, "it switches by itself, so that net of idle nothing cancels"
     stated = lookup(simulated("DMM7510"), 0.1, 3.3, voltage_measured=False)
     assert stated is not None
     assert stated.voltage_assumed
@@ -256,3 +261,28 @@ def test_a_figure_without_a_source_holds_for_the_virtual_analyser_only() -> None
     assert played is not None
     assert (real.current.offset, real.clock) == (6e-6, pytest.approx(100e-6))
     assert "by definition" in played.source
+
+
+def test_auto_range_needs_every_range_confirmed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The range that nobody confirmed may be the one that was used."""
+    rows = """[assumed]
+clock_ppm = 100
+gain_percent = 1.0
+source = "x"
+[M]
+[[M.current]]
+range_a = 0.1
+gain_percent = 0.1
+source = "x"
+[[M.current]]
+range_a = 1.0
+gain_percent = 0.1
+"""
+    table = tmp_path / "accuracy.toml"
+    monkeypatch.setattr(accuracy_module, "TABLE", table)
+    for text, known in ((rows, False), (rows + 'source = "x"\n', True)):
+        table.write_text(text)
+        accuracy_module._table.cache_clear()
+        assert lookup("M", 0.1, 3.3, voltage_measured=False) is not None
+        assert (lookup("M", None, 3.3, voltage_measured=False) is not None) == known
+    accuracy_module._table.cache_clear()
