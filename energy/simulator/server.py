@@ -40,6 +40,19 @@ LONG_REPLY_BYTES = 64  # a line that is no SCPI streams short ones
 ERROR = (-310, "System error; a fault that was asked for")
 
 
+def dialect_class(name: str) -> type[Dialect]:
+    """What a dialect's module has. Raises MonitorUnknown where there is none of that name."""
+    if name not in NAMES:
+        raise MonitorUnknown(f"the virtual analyser does not speak {name}: it speaks {', '.join(NAMES)}.")
+    found: type[Dialect] = importlib.import_module(f"energy.simulator.dialects.{name}").Dialect
+    return found
+
+
+def address_of(dialect: str, host: str, port: int) -> str:
+    """What an instrument's module opens to speak a dialect with the virtual analyser at this port."""
+    return f"TCPIP0::{host}::{port}::SOCKET" if dialect_class(dialect).SCPI else f"socket://{host}:{port}"
+
+
 @dataclass(slots=True)
 class _Connection:
     line: socket.socket
@@ -306,9 +319,7 @@ class Simulator:
 
         Raises EnergyError for a dialect, faults or errors that make no sense, and for a port that cannot be had.
         """
-        if dialect not in NAMES:
-            raise MonitorUnknown(f"the virtual analyser does not speak {dialect}: it speaks {', '.join(NAMES)}.")
-        make = importlib.import_module(f"energy.simulator.dialects.{dialect}").Dialect
+        make = dialect_class(dialect)
         self.supply = Supply(load_model().supply)
         model = errors_of(errors, make.HARDWARE, seed, self.supply.volts)
         keeper = Truth(truth, self.supply) if truth else None
@@ -320,8 +331,7 @@ class Simulator:
         self._stack = ExitStack()
         self.dialect: Dialect = self._server.dialect
         self.port = self._server.port
-        scpi = self.dialect.SCPI
-        self.address = f"TCPIP0::{host}::{self.port}::SOCKET" if scpi else f"socket://{host}:{self.port}"
+        self.address = address_of(dialect, host, self.port)
 
     def check(self) -> None:
         """Raise EnergyError when it cannot go on: the load, or a fault of its own, which is on stderr then."""

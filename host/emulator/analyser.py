@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import re
 import sys
@@ -12,8 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from energy.errors import EnergyError, InstrumentLost, InstrumentTimeout, MonitorUnknown
-from energy.simulator.server import NAMES
+from energy.errors import EnergyError, InstrumentLost, InstrumentTimeout
+from energy.simulator.server import address_of, dialect_class
 from host.emulator.activity import activity_arguments
 from host.emulator.process import DYING_S, Child
 from host.emulator.qemu import ICOUNT_SHIFT
@@ -45,11 +44,8 @@ class VirtualAnalyser:
         truth: where it writes the true energies; an existing file is continued. It ends with the thread that calls
         this, at the latest. Raises MonitorUnknown for a dialect it does not have, SetupError when it does not start.
         """
-        if dialect not in NAMES:
-            raise MonitorUnknown(
-                f"the virtual analyser is no {dialect}: an emulated board is measured by {', '.join(NAMES)}."
-            )
-        self._scpi: bool = importlib.import_module(f"energy.simulator.dialects.{dialect}").Dialect.SCPI
+        dialect_class(dialect)
+        self._dialect = dialect
         self._folder = tempfile.TemporaryDirectory(prefix="tinyjoule-analyser-")
         folder = Path(self._folder.name)
         self._socket = folder / "board"
@@ -73,8 +69,7 @@ class VirtualAnalyser:
         ready = self._ready()
         if ready is None:
             raise self._lost()
-        host, port = ready
-        return f"TCPIP0::{host}::{port}::SOCKET" if self._scpi else f"socket://{host}:{port}"
+        return address_of(self._dialect, *ready)
 
     @property
     def pid(self) -> int:
@@ -137,9 +132,9 @@ class VirtualAnalyser:
                 error.add_note(f"the virtual analyser: {obituary}")
         self.close()
 
-    def _ready(self) -> tuple[str, str] | None:
+    def _ready(self) -> tuple[str, int] | None:
         found = _READY.search(self._child.stdout()) if self._child else None
-        return (found[1], found[2]) if found else None
+        return (found[1], int(found[2])) if found else None
 
     def _running(self) -> Child:
         if self._child is None or not self._child.alive():
