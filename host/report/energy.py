@@ -100,9 +100,14 @@ def notes(run: Run) -> Iterator[str]:
 
 
 def window_notes(energy: Energy) -> Iterator[str]:
-    """What is wrong with single windows, one line each."""
+    """What is wrong with single windows, and what nobody could check, one line each."""
     for window in energy.windows:
         yield from (f"window {window.window + 1} ({window.input}) not valid: {reason}" for reason in window.reasons)
+    if energy.value is not None and energy.clock_ratio is None:
+        yield (
+            "the board tells no times: a monitor that samples at another rate than it says, or loses samples in every "
+            "window without a word, would not be noticed, and the uncertainty does not hold it"
+        )
 
 
 def print_energy(result: Result, run: Run, console: Console) -> None:

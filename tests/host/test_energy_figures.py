@@ -17,7 +17,7 @@ from test_results import make_result
 
 from energy.window import PULSE_S, Idle, Reading
 from host.catalog import ModelFile
-from host.report.energy import print_energy
+from host.report.energy import print_energy, window_notes
 from host.report.table import print_result
 from host.results import schema
 from host.results.journal import EnergyWindowRow, Header, MonitorPlan, MonitorRecord
@@ -213,3 +213,11 @@ def test_a_board_without_times_has_energy_and_no_latency() -> None:
     text = shown(energy, latency_us=None, throughput_inf_per_s=None, instructions_per_inference=None, windows=[])
     assert "latency" not in text
     assert "energy per" in text
+
+
+def test_where_nobody_checks_the_monitor_s_clock_it_is_told() -> None:
+    silent = dataclasses.replace(GOOD, device_s=None)
+    energy = figures(begun(build_id=None), [a_row(0, silent)], idles())
+    assert energy.value is not None
+    assert [note for note in window_notes(energy) if "tells no times" in note]
+    assert not list(window_notes(figures(begun(), readings(1.0), idles())))
