@@ -8,15 +8,14 @@ The voltage is its own setting, not measured. Its safe end switches the board of
 
 from __future__ import annotations
 
-import contextlib
 import re
 import time
-from typing import Self
 
 from energy import _serial
-from energy.errors import EnergyError, GarbledSamples, InstrumentError, InstrumentTimeout
+from energy.errors import GarbledSamples, InstrumentError, InstrumentTimeout
 from energy.instrument import Instrument, SampleChunk, Settings, WindowKind
 from energy.instruments._lpm01a import AsciiDecoder, Assembler, BinaryDecoder
+from energy.instruments._port import PortMonitor
 
 SUMMARY = "ST X-NUCLEO-LPM01A (serial): 1 kS/s energy with edges, up to 100 kS/s current; supplies the board"
 ADDRESS = "/dev/ttyACM1 (or socket://HOST:PORT)"
@@ -45,11 +44,12 @@ def open_instrument(address: str) -> Instrument:
         raise
 
 
-class Lpm01a:
+class Lpm01a(PortMonitor):
     """An LPM01A behind a port."""
 
     name = "lpm01a"
     model = "LPM01A"
+    _called = "an LPM01A"
     measures_voltage = False
     is_supply = True
     default_rate_hz = 1000.0
@@ -58,9 +58,9 @@ class Lpm01a:
 
     def __init__(self, port: _serial.Port) -> None:
         """Ask who is there and take control. Raises EnergyError."""
+        super().__init__(port)
         self.idn = ""
         self.windows: WindowKind = "marker"
-        self._port: _serial.Port | None = port
         self._buffer = bytearray()
         self._errors: list[str] = []
         self._settings: Settings | None = None
@@ -167,39 +167,14 @@ class Lpm01a:
         taken, self._errors = self._errors, []
         return taken
 
-    def close(self) -> None:
+    def _leave(self) -> None:
         """Switch the board off and give control back to the buttons."""
-        if self._port is None:
-            return
-        with contextlib.suppress(EnergyError):
-            self.stop()
-            self._command("pwr off")
-            self._command("hrc")
-        if self._port is not None:
-            self._port.close()
-            self._port = None
-
-    def __enter__(self) -> Self:
-        """The instrument itself."""
-        return self
-
-    def __exit__(self, *_exc: object) -> None:
-        """Close it."""
-        self.close()
-
-    def _wire(self) -> _serial.Port:
-        if self._port is None:
-            raise InstrumentError("the LPM01A is closed: open it again.")
-        return self._port
+        self.stop()
+        self._command("pwr off")
+        self._command("hrc")
 
     def _silent(self, command: str) -> InstrumentTimeout:
-        """It did not answer, and what it says next may be the late answer: hang up."""
-        port = self._wire()
-        port.close()
-        self._port = None
-        return InstrumentTimeout(
-            f"{port.name}: no answer to {command!r}: is this an LPM01A? Replug it and start again."
-        )
+        return self._give_up(f"no answer to {command!r}")
 
     def _first_answer(self) -> str:
         """Who it says it is; a stream that somebody left running is ended first. Raises InstrumentTimeout."""

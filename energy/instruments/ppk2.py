@@ -8,14 +8,13 @@ vendor's program smooths them, this one counts the changes. Left alone it goes o
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections import deque
-from typing import Self
 
 from energy import _serial
-from energy.errors import EnergyError, InstrumentError, InstrumentTimeout
+from energy.errors import InstrumentError
 from energy.instrument import Instrument, SampleChunk, Settings, WindowKind
+from energy.instruments._port import PortMonitor
 from energy.instruments._ppk2 import RATE_HZ, Calibration, Decoder, parse_calibration
 
 SUMMARY = "Nordic Power Profiler Kit II (serial): 100 kS/s current with the timing pin; supplies the board"
@@ -43,11 +42,12 @@ def open_instrument(address: str) -> Instrument:
         raise
 
 
-class Ppk2:
+class Ppk2(PortMonitor):
     """A PPK2 behind a port."""
 
     name = "ppk2"
     model = "PPK2"
+    _called = "a PPK2"
     windows: WindowKind = "marker"
     measures_voltage = False
     is_supply = True
@@ -56,8 +56,8 @@ class Ppk2:
 
     def __init__(self, port: _serial.Port) -> None:
         """End what it may be doing and read its calibration. Raises EnergyError."""
+        super().__init__(port)
         self.range_switches = 0
-        self._port: _serial.Port | None = port
         self._decoder: Decoder | None = None
         self._chunks: deque[SampleChunk] = deque()
         self._voltage_v: float | None = None
@@ -127,35 +127,9 @@ class Ppk2:
         """It has no error queue."""
         return []
 
-    def close(self) -> None:
-        """End a capture and hang up; the board stays as it is."""
-        if self._port is None:
-            return
-        with contextlib.suppress(EnergyError):
-            self.stop()
-        if self._port is not None:
-            self._port.close()
-            self._port = None
-
-    def __enter__(self) -> Self:
-        """The instrument itself."""
-        return self
-
-    def __exit__(self, *_exc: object) -> None:
-        """Close it."""
-        self.close()
-
-    def _wire(self) -> _serial.Port:
-        if self._port is None:
-            raise InstrumentError("the PPK2 is closed: open it again.")
-        return self._port
-
-    def _give_up(self, why: str) -> InstrumentTimeout:
-        """Hang up: what comes next may be a late answer."""
-        port = self._wire()
-        port.close()
-        self._port = None
-        return InstrumentTimeout(f"{port.name}: {why}: is this a PPK2? Replug it and start again.")
+    def _leave(self) -> None:
+        """End a capture; the board stays as it is."""
+        self.stop()
 
     def _quieten(self) -> None:
         """End a stream, and read until nothing comes any more: the next stream begins with a whole word."""
