@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Traces on disk: what an instrument sent, sample by sample, in a JLS file, so that it can be integrated again.
 
 A file holds the captures of one task after each other, on one axis of samples:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reading a trace, and closing one that a dead process left behind: energy/_trace_format.py says what is in it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Writing a trace: energy/_trace_format.py says what is in it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How accurate an instrument is, by its data sheet: energy/accuracy.toml, read.
 
 Every figure is a limit of a specification: the true value lies within +- limit of what is read. As a standard

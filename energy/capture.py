@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Captures: the instrument records in the background while the board works.
 
 One thread asks the instrument for samples, a second one adds them up and hands them to the trace, so that neither a

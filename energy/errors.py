@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Everything the energy side raises on purpose; the command line prints it and exits 1, as it does for a HostError.
 
     EnergyError

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The seam between a power monitor and everything that computes: what an instrument module has to offer.
 
 An instrument is one module in energy/instruments; its name is the module's name. It has

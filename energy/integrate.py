@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Sums over samples in float64: a running sum in float32 would be per cents wrong after ten million samples."""
 
 from __future__ import annotations

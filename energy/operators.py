@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which operator of a model took which part of a window's energy: their times laid over the power."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Windows and idle stretches of traces, measured again with the meters of a live session."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whether the chunks of a capture follow each other, and what the power does around an edge of the timing pin."""
 
 from __future__ import annotations

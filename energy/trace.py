@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Traces on disk: what an instrument sent, sample by sample, in a JLS file, so that it can be integrated again."""
 
 from energy._trace_format import (

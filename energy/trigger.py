@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Windows of an instrument that sees the first falling edge only, as its trigger: t = 0.
 
 The end comes from the board's own time and from the power edge: after a window the board says what it found and goes to

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How far an energy may be from the true one: the budget of a window, and of a run, after the GUM.
 
 A window's energy is E = sum of i v dt. With the limits a of a specification as standard uncertainties a / sqrt(3):

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where a window begins and ends, and what lies in between: fed chunk by chunk, in constant memory.
 
 A window lies between two falling edges of the timing pin. MarkerMeter finds them in the samples' marker;

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 #!/usr/bin/env python3
 """How fast the energy side computes on this machine, on one core: a line for each part, with its bar.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Power monitors: one module each, found by its name. The contract is energy/instrument.py."""
 
 from __future__ import annotations

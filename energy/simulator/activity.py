@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A load that is an emulated board: what its QEMU plugin says that it executes, turned into a current.
 
 The plugin (host/emulator/plugin/activity.c) connects to a unix socket of ours and sends, in the machine's own byte

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The current model: what a board draws that executes this or that. The model and its numbers are in current.toml."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the virtual analyser's inputs are connected to: a current over time, and the timing pin.
 
 A load is read in pieces of time that follow each other without a gap. Between two ends the current is constant.

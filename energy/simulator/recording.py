@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Loads that are known beforehand: recorded ones, and made-up ones for tests.
 
 A recording is an .npz file (numpy, compressed) with these arrays, `format` 1; p pieces, m segments, e level changes:

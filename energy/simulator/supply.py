@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What feeds the emulated board: its true voltage over time, and what flows when it is switched off.
 
 v(t) = volts - resistance * i(t) + ripple * sin(2 pi f (t - the last falling edge of the timing pin))

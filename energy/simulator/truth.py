@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The true energy of every window: what the instruments under test should have said.
 
 The file is a list of {"task", "window", "inferences", "energy_uj"}, of a whole window and not per inference. It is

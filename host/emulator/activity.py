@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What an emulated board does, for the virtual analyser: the arguments of the QEMU plugin that tells it.
 
 Which class an instruction belongs to is read from the firmware's disassembly; the plugin gets a byte for each address.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The virtual analyser of a session: a process of its own, whose load is the board that the session emulates."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the plugin tells of an emulated board: exact to the instruction, and the same in every run."""
 
 from __future__ import annotations

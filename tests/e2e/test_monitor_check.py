@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`host monitors check` with a board that moves the timing pin: emulated with the virtual analyser, and at a port."""
 
 from __future__ import annotations

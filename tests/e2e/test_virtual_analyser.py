@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The virtual analyser with an emulated board behind it, read through its instrument as a real one is."""
 
 from __future__ import annotations

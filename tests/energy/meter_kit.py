@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A made-up board whose energy is known exactly, its samples, and an instrument that plays chunks."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A small Otii server: JSON in lines ended by CR LF on TCP, with one device whose recording is made of given arrays.
 
 It speaks to the vendor's own client package. What it knows of the protocol is what that package sends and expects.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A small PPK2 at the far end of a pty: it takes the vendor's bytes, and makes its words from currents, by its own
 calibration. What it computes is the inverse of what the adapter has to do, written down a second time."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the emulated board's plugin says, turned into a current: against records that were made by hand."""
 
 from __future__ import annotations

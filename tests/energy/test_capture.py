@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Captures: what the instrument and the board do at the same time, and whose failure is told."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The measure of the whole energy side: does E +- U hold the true energy, and is U no wider than it has to be?
 
 Fifty made-up boards, each at an instrument of its own with errors drawn inside its stated accuracy, in every dialect,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Joulescope: the vendor's real driver, which finds no device here, and messages in its format for what comes after."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Loads of the virtual analyser: recorded ones, made-up ones, and what feeds them."""
 
 from __future__ import annotations

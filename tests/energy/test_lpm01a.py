@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The LPM01A against the virtual analyser on a socket: text and binary, its dialogue, and all that goes wrong."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Operators' times laid over a window's power."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Qoitech Otii: the vendor's own client package, at a small server of our own. No real one was here."""
 
 from __future__ import annotations

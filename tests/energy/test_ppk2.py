@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The Nordic PPK2: calibration, words, losses, and the adapter at a pty. No real one was here."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A trace that is integrated again gives what the live session saw, to the last digit."""
 
 from __future__ import annotations

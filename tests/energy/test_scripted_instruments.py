@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """34465A and 2450 against a peer that knows their dialogue by heart: there is no simulator of them, and no real one."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Traces: what is read is what was written, also after kill -9; damaged and foreign files."""
 
 from __future__ import annotations

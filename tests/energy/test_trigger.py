@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Triggered windows: the end from the board's time and the fall of the power, and when there is none."""
 
 from __future__ import annotations

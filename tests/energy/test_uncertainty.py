@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The budget's closed form against the package `uncertainties`, and against instruments drawn inside their limits."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """N6705, NGU and DMM7510 against the virtual analyser: dialogues, numbers, and everything that goes wrong."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Marker windows: where the edges are, what lies in between, and everything that makes a window useless."""
 
 from __future__ import annotations

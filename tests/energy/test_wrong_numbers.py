@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whatever an instrument does without a word, its number is invalid, or U holds how wrong it is."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Samples and records for the tests of traces."""
 
 from __future__ import annotations

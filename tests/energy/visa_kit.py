@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the tests of VISA instruments share: a bench with a simulated instrument, dialogues, and a scripted peer."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An image that is what its sources would make is taken without PlatformIO, and no other image is."""
 
 from __future__ import annotations

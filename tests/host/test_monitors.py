@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`host monitors`: what is listed and found plugged in, and what `check` says of a sane monitor and of a broken one."""
 
 from __future__ import annotations
