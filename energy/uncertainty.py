@@ -116,11 +116,12 @@ def budget(reading: Reading, accuracy: Accuracy, idle: Baseline | None = None) -
         Term("voltage gain", _standard(voltage.gain) * left(reading.energy_j, idle_w, same=same_v)),
         Term("voltage offset", _standard(voltage.offset) * left(reading.charge_c, idle_a, same=same_v)),
         Term("clock", _standard(accuracy.clock) * left(reading.energy_j, idle_w, same=True)),
-        Term("clocks disagree", _standard(unexplained(reading, accuracy)) * left(reading.energy_j, idle_w, same=True)),
         Term("window start", abs(reading.start_w - idle_w) * reading.u_start_s),
         Term("window end", abs(reading.end_w - idle_w) * reading.u_end_s),
         Term("noise", noise_ws * math.sqrt(duration_s / reading.rate_hz)),
     ]
+    if (off := unexplained(reading, accuracy)) > 0:
+        terms.append(Term("clocks disagree", _standard(off) * left(reading.energy_j, idle_w, same=True)))
     if idle is not None:
         terms.append(Term("idle level", idle.u_w * duration_s))
     return Budget(tuple(terms))
