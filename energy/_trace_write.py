@@ -63,7 +63,12 @@ class TraceWriter:
         self._open = True
         self._lock = path.open("rb")
         fcntl.flock(self._lock, fcntl.LOCK_EX)
-        self._define()
+        try:
+            self._define()
+        except RuntimeError as error:
+            self._lock.close()
+            self._jls.close()
+            raise TraceError(f"{path} cannot be written ({error}): is its disk full?") from error
         self._begin: Begin | None = None
         self._begun = False  # its annotation, which tells rate and time, waits for the first chunk
         self._captures: dict[int, tuple[Begin, int]] = {}

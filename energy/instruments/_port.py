@@ -4,22 +4,29 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from typing import ClassVar, Self
 
 from energy import _serial
 from energy.errors import EnergyError, InstrumentError, InstrumentTimeout
+
+FAREWELL_S = 2.0
 
 
 class PortMonitor:
     """An instrument behind a port. Subclasses implement `_leave`, and what the Protocol Instrument asks for."""
 
     model: str
+    idn: str
     _called: ClassVar[str]
     """Its name in a sentence, with its article."""
+    _farewell: ClassVar[bytes] = b""
+    """What leaves it safe, for when it does not answer any more: written without waiting."""
 
     def __init__(self, port: _serial.Port) -> None:
         """The port is closed by `close`, and not where a subclass fails to begin."""
         self._port: _serial.Port | None = port
+        self.idn = ""
 
     def close(self) -> None:
         """Leave it safe and hang up. May be called twice; raises nothing."""
@@ -49,8 +56,15 @@ class PortMonitor:
         return self._port
 
     def _give_up(self, why: str) -> InstrumentTimeout:
-        """Hang up: what comes next may be a late answer."""
+        """Hang up: what comes next may be a late answer. It may still listen; who never said what it is, is told
+        nothing."""
         port = self._wire()
+        if self.idn:
+            with contextlib.suppress(EnergyError):
+                port.write(self._farewell)
+                deadline = time.monotonic() + FAREWELL_S  # a socket hung up at once takes back what was written
+                while port.read(0.2) and time.monotonic() < deadline:
+                    pass
         port.close()
         self._port = None
         return InstrumentTimeout(f"{port.name}: {why}: is this {self._called}? Replug it and start again.")

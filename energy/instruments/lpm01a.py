@@ -29,6 +29,7 @@ TEXT_RATE_HZ = 5000
 """The highest rate at which it sends text without an end."""
 RANGE_A = 0.05
 COMMAND_S = 2.0
+QUIET_S = 0.4  # a stream pauses for less, on a busy machine too
 VOLT_S = 10.0
 """A new voltage makes it calibrate itself first."""
 PROMPT = b"PowerShield > "
@@ -50,6 +51,7 @@ class Lpm01a(PortMonitor):
     name = "lpm01a"
     model = "LPM01A"
     _called = "an LPM01A"
+    _farewell = b"stop\npwr off\nhrc\n"
     measures_voltage = False
     is_supply = True
     default_rate_hz = 1000.0
@@ -59,7 +61,6 @@ class Lpm01a(PortMonitor):
     def __init__(self, port: _serial.Port) -> None:
         """Ask who is there and take control. Raises EnergyError."""
         super().__init__(port)
-        self.idn = ""
         self.windows: WindowKind = "marker"
         self._buffer = bytearray()
         self._errors: list[str] = []
@@ -182,7 +183,7 @@ class Lpm01a(PortMonitor):
             if attempt:
                 self._wire().write(b"stop\n")
             deadline = time.monotonic() + COMMAND_S
-            while (noisy := bool(self._wire().read(0.1))) and time.monotonic() < deadline:
+            while (noisy := bool(self._wire().read(QUIET_S))) and time.monotonic() < deadline:
                 pass
             self._buffer.clear()
             answer = None

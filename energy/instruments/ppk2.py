@@ -48,6 +48,7 @@ class Ppk2(PortMonitor):
     name = "ppk2"
     model = "PPK2"
     _called = "a PPK2"
+    _farewell = AVERAGE_STOP
     windows: WindowKind = "marker"
     measures_voltage = False
     is_supply = True

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from energy.errors import EnergyError
+from energy.errors import EnergyError, InstrumentTimeout
 from energy.simulator.dialect import Hardware, Samples, State
 from energy.simulator.errors_model import ErrorModel
 from energy.simulator.faults import EDGE_KINDS, Fault, Faults
@@ -28,6 +28,7 @@ READ_S = 0.02
 HISTORY_S = 0.002  # how far back a trigger can reach
 FLUSH_S = 0.2  # a board that never sleeps always has something pending: a capture begins in the middle then
 PATIENCE_S = 5.0  # how long the load is held when nobody fetches samples; then they are lost
+STARVED_S = 30.0  # how long a machine may keep the load's thread from running
 PULSE_S = 25e-6
 MIN_V, MAX_V = 0.5, 5.0
 Edges = list[tuple[float, bool]]
@@ -218,7 +219,8 @@ class Analyser:
                 act()
                 return
             self._requests.append(act)
-        done.wait(FLUSH_S + PATIENCE_S + 1.0)
+        if not done.wait(FLUSH_S + PATIENCE_S + STARVED_S):
+            raise InstrumentTimeout("the load came on for too long to keep up with: is this machine overloaded?")
 
     def _follow(self) -> None:
         try:

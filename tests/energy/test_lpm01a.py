@@ -287,6 +287,21 @@ def test_a_late_answer_is_not_waited_for_and_never_taken_for_another(monkeypatch
             assert instrument.idn.startswith("STM")
 
 
+def test_one_that_does_not_answer_any_more_is_still_told_to_switch_the_board_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with Bench() as bench, bench.ready(TEXT) as instrument:
+        assert bench.simulator.supply.on
+        monkeypatch.setattr(lpm01a, "COMMAND_S", 0.0)
+        with pytest.raises(InstrumentTimeout, match="no answer"):
+            instrument.set_supply(True)
+        deadline = time.monotonic() + 20
+        while bench.said[-1] != "hrc" and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert bench.said[-3:] == ["stop", "pwr off", "hrc"]
+        assert not bench.simulator.supply.on
+
+
 def test_an_exception_leaves_the_board_off_and_the_buttons_in_control() -> None:
     def break_off(bench: Bench) -> None:
         with bench.ready(TEXT) as instrument:
