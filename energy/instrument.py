@@ -16,12 +16,20 @@ Times are in seconds of the instrument's own clock since the capture began (a tr
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol, Self
+from typing import Final, Literal, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 WindowKind = Literal["marker", "trigger"]
+
+VIRTUAL: Final = "TINYJOULE-VIRTUAL"
+"""In the serial number of whatever the virtual analyser says it is, so that nothing of it is ever called measured."""
+
+
+def is_virtual(idn: str) -> bool:
+    """Whether who says this is the virtual analyser, in any of its languages."""
+    return VIRTUAL in idn or idn.startswith("tinyjoule,")
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,6 +119,10 @@ def bad_samples(what: str, lost: int, sums: Sums) -> list[str]:
     return found
 
 
+CLOCKS_DISAGREE: Final = "the board's clock is"
+"""How a window's reason begins that says so."""
+
+
 def clock_reasons(device_s: float | None, duration_s: float, u_s: float) -> list[str]:
     """Why the board's own time speaks against a window, whose duration is known to u_s (standard uncertainty): two
     edges, each anywhere in its sample, are never off by more than the root of 6 of it."""
@@ -128,7 +132,7 @@ def clock_reasons(device_s: float | None, duration_s: float, u_s: float) -> list
         return [f"the board gave {device_s:g} s as its own time of a window of {duration_s:g} s"]
     off = (device_s + PULSE_S) / duration_s - 1
     if abs(off) > CLOCK_LIMIT + math.sqrt(6) * u_s / duration_s:
-        return [f"the board's clock is {off:+.2%} off the instrument's (limit {CLOCK_LIMIT:.0%})"]
+        return [f"{CLOCKS_DISAGREE} {off:+.2%} off the instrument's (limit {CLOCK_LIMIT:.0%})"]
     return []
 
 

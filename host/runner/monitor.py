@@ -15,7 +15,7 @@ from urllib.parse import parse_qs
 
 from energy.accuracy import lookup, simulated
 from energy.errors import EnergyError, MonitorUnknown
-from energy.instrument import Instrument, Settings
+from energy.instrument import Instrument, Settings, is_virtual
 from energy.instruments import module_of, open_monitor, parse_monitor
 from host.errors import DeviceError, LinkError, SetupError, UsageError
 from host.results import schema
@@ -222,7 +222,7 @@ def _dialect(wanted: Wanted) -> str:
 
 def check_provenance(monitor: Monitor, provenance: schema.Provenance) -> None:
     """Emulated power is never told of a board that was measured. Raises DeviceError."""
-    if monitor.record.name == SIMULATED and provenance != "emulated":
+    if (monitor.record.name == SIMULATED or is_virtual(monitor.record.idn)) and provenance != "emulated":
         raise DeviceError(
             "the board at this port is none that is known to be emulated, and the monitor is the virtual analyser: "
             "name the power monitor that measures it (`host monitors`)."

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from energy.window import CLOCK_LIMIT
+from energy.window import CLOCK_LIMIT, CLOCKS_DISAGREE
 from host.catalog import Dataset, ModelFile
 from host.results.schema import Accuracy, EnergyWindow, ModelInfo, RulesName, Window
 
@@ -121,6 +121,12 @@ def energy_reasons(
                 f"window {window.window + 1}: {window.inferences} inferences in {window.duration_s or 0.0:.3f} s, the "
                 f"{rules.name} rules ask for {rules.min_inferences} in {rules.min_window_us / 1e6:g} s: run it again"
             )
+    off = [window.window + 1 for window in windows if any(why.startswith(CLOCKS_DISAGREE) for why in window.reasons)]
+    if off and (clock_ratio is None or abs(clock_ratio - 1) <= CLOCK_LIMIT):
+        reasons.append(
+            f"in window {', '.join(map(str, off))} the board's clock and the power monitor's differ by more than "
+            f"{CLOCK_LIMIT:.0%}: samples may be lost without a word. Run it again, at a lower rate if it stays so"
+        )
     if clock_ratio is not None and abs(clock_ratio - 1) > CLOCK_LIMIT:
         reasons.append(
             f"the board's clock goes {clock_ratio - 1:+.2%} against the power monitor's, {CLOCK_LIMIT:.0%} at "

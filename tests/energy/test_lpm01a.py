@@ -120,7 +120,7 @@ def test_the_set_up_is_sent_in_the_order_that_is_known_to_work() -> None:
     with Bench() as bench:
         with bench.ready(TEXT) as instrument:
             assert instrument.windows == "marker"
-            assert instrument.idn == "STMicroelectronics,X-NUCLEO-LPM01A,000000000000000000000001,1.0.6"
+            assert instrument.idn == "STMicroelectronics,X-NUCLEO-LPM01A,TINYJOULE-VIRTUAL-1,1.0.6"
             instrument.start(triggered=False, duration_s=1.0)
             collect(instrument, bool)
         with bench.ready(BINARY) as instrument:

@@ -15,13 +15,16 @@ from test_energy_rows import BROKEN, IDLE, MONITOR, READING, a_row, an_idle
 from test_journal import header
 from test_results import make_result
 
-from energy.window import PULSE_S, Idle, Reading
+from energy.simulator.dialects.keysight_n6705 import Dialect
+from energy.window import PULSE_S, Idle, Reading, clock_reasons
 from host.catalog import ModelFile
+from host.errors import DeviceError
 from host.report.energy import print_energy, window_notes
 from host.report.table import print_result
 from host.results import schema
 from host.results.journal import EnergyWindowRow, Header, MonitorPlan, MonitorRecord
 from host.runner.energy_figures import figures
+from host.runner.monitor import check_provenance
 from host.runner.rules import RULES, energy_reasons
 
 QUICK, MLPERF = RULES["quick"], RULES["mlperf"]
@@ -167,6 +170,25 @@ def test_what_the_rules_of_mlperf_say(
         assert not reasons
     else:
         assert any(says in reason for reason in reasons), reasons
+
+
+def test_one_window_whose_clocks_disagree_makes_the_run_invalid(model: ModelFile) -> None:
+    # As far off as a loss without a word makes it: the window counts for nothing, and who knows about the others.
+    off = clock_reasons(1.0, 0.98, 1e-6)
+    windows = [a_window(0), msgspec.structs.replace(a_window(1), valid=False, reasons=off)]
+    (reason,) = energy_reasons(QUICK, windows, 1.0, model)
+    assert "in window 2 the board's clock and the power monitor's differ by more than 1%" in reason
+
+
+def test_the_virtual_analyser_measures_no_real_board_whatever_it_says_it_is() -> None:
+    class Connected:  # all that is looked at of a monitor
+        record = msgspec.structs.replace(MONITOR, name="keysight_n6705", idn="Keysight Technologies,N6705C,MY5,E.02")
+
+    check_provenance(Connected(), "measured")  # type: ignore[arg-type]
+    Connected.record = msgspec.structs.replace(Connected.record, idn=Dialect(None, 1).idn)  # type: ignore[arg-type]
+    check_provenance(Connected(), "emulated")  # type: ignore[arg-type]
+    with pytest.raises(DeviceError, match="virtual analyser"):
+        check_provenance(Connected(), "measured")  # type: ignore[arg-type]
 
 
 def test_a_quick_look_needs_one_valid_window(model: ModelFile) -> None:

@@ -14,6 +14,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from energy.instrument import VIRTUAL
 from energy.simulator.dialect import Desk, Hardware
 from energy.simulator.dialects._scpi import (
     Handler,
@@ -48,7 +49,7 @@ class Dialect:
 
     def __init__(self, desk: Desk, seed: int) -> None:
         """seed: goes into the serial number."""
-        self.idn = f"KEITHLEY INSTRUMENTS,MODEL DMM7510,{4000000 + seed:08d},1.7.7b"
+        self.idn = f"KEITHLEY INSTRUMENTS,MODEL DMM7510,{VIRTUAL}-{seed},1.7.7b"
         self._desk = desk
         self._table = Table(desk, self._measure_rows() | self._trigger_rows())
         self.reset()

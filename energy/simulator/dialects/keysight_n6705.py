@@ -16,6 +16,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from energy.instrument import VIRTUAL
 from energy.simulator.dialect import Desk, Hardware, block
 from energy.simulator.dialects._scpi import (
     Handler,
@@ -56,7 +57,7 @@ class Dialect:
 
     def __init__(self, desk: Desk, seed: int) -> None:
         """seed: goes into the serial number."""
-        self.idn = f"Keysight Technologies,N6705C,MY{seed:08d},E.02.11.3284"
+        self.idn = f"Keysight Technologies,N6705C,{VIRTUAL}-{seed},E.02.11.3284"
         self._desk = desk
         asked = self._asked
         sense: dict[str, Handler] = {

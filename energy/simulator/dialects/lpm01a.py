@@ -16,6 +16,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from energy.instrument import VIRTUAL
 from energy.simulator.dialect import Desk, Hardware, Samples
 
 RATES = {
@@ -59,7 +60,7 @@ class Dialect:
     def __init__(self, desk: Desk, seed: int) -> None:
         """As energy.simulator.dialect says."""
         self._desk = desk
-        self._serial = f"{seed & 0xFFFFFFFF:024X}"
+        self._serial = f"{VIRTUAL}-{seed}"
         self.idn = f"PowerShield present: {self._serial}"
         self._host = False
         self._streaming = False

@@ -16,6 +16,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from energy.instrument import VIRTUAL
 from energy.simulator.dialect import Desk, Hardware, block
 from energy.simulator.dialects._scpi import (
     Handler,
@@ -56,7 +57,7 @@ class Dialect:
 
     def __init__(self, desk: Desk, seed: int) -> None:
         """seed: goes into the serial number."""
-        self.idn = f"Rohde&Schwarz,NGU201,3639.3763k02/{100000 + seed},05.000"
+        self.idn = f"Rohde&Schwarz,NGU201,3639.3763k02/{VIRTUAL}-{seed},05.000"
         self._desk = desk
         self._table = Table(desk, self._supply_rows() | self._log_rows() | self._status_rows())
         self.reset()
