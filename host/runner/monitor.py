@@ -222,9 +222,9 @@ def _dialect(wanted: Wanted) -> str:
 
 def check_provenance(monitor: Monitor, provenance: schema.Provenance) -> None:
     """Emulated power is never told of a board that was measured. Raises DeviceError."""
-    if (monitor.record.name == SIMULATED or is_virtual(monitor.record.idn)) and provenance != "emulated":
+    if is_virtual(monitor.record.idn) and provenance != "emulated":
         raise DeviceError(
-            "the board at this port is none that is known to be emulated, and the monitor is the virtual analyser: "
+            "the board at this port is a real one, and the monitor is the virtual analyser, which cannot measure it: "
             "name the power monitor that measures it (`host monitors`)."
         )
 

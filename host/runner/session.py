@@ -18,6 +18,7 @@ from typing import NoReturn
 
 import msgspec
 
+from energy.instrument import is_virtual
 from energy.trace import recover_folder
 from host import build
 from host.catalog import Progress
@@ -180,6 +181,7 @@ def _opened(
                     link=plan.link,
                     mode="both" if plan.mode == "energy" else "performance",
                     qemu_arguments=monitor.qemu_arguments(image) if monitor and image else (),
+                    virtual_power=monitor is not None and is_virtual(monitor.record.idn),
                 )
             )
             members.append(member := Member(number, connection))

@@ -81,9 +81,11 @@ class Connection:
         link: LinkKind = "stock",
         mode: WindowMode = "performance",
         qemu_arguments: Sequence[str] = (),
+        virtual_power: bool = False,
     ) -> None:
-        """image: what to emulate where there is no port, with `qemu_arguments` more. mode: "both" is for energy. The
-        other arguments are those of `open_target`."""
+        """image: what to emulate where there is no port, with `qemu_arguments` more. mode: "both" is for energy.
+        virtual_power: the virtual analyser measures it, so a board that does not say what it is counts as emulated.
+        The other arguments are those of `open_target`."""
         self.port = port
         self._board = board
         self._transcript = transcript
@@ -91,6 +93,7 @@ class Connection:
         self._variant = variant
         self._link: LinkKind = link
         self._mode: WindowMode = mode
+        self._virtual_power = virtual_power
         self._device: Device | None = None
         self._line: Link | None = None
         self._emulator = (
@@ -117,7 +120,7 @@ class Connection:
             image = image or build.last_image(board, self._variant)
             device.set_mode(self._mode)
         fast = device.speed_up() if info is not None and self._link == "auto" else None
-        emulated = board is not None and board.emulator is not None
+        emulated = board.emulator is not None if board is not None else self._virtual_power
         return Target(
             device,
             info,

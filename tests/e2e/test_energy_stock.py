@@ -85,6 +85,7 @@ def test_a_board_that_tells_no_times_is_measured_by_its_edges(
         answer = bench(*words(port, analyser, tmp_path))
     assert answer.returncode == 0, answer.stderr
     result = record.read_result(only_folder(tmp_path))
+    assert result.provenance == "emulated"  # nobody can tell of the board, but the power is not a real one's
     (run,) = result.runs
     assert (run.latency_us, run.windows, run.instructions_per_inference) == (None, [], None)
     energy = run.energy_uj
