@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -86,13 +86,17 @@ def test_a_full_disk_below_the_build_is_told_from_what_platformio_prints() -> No
 
 
 @pytest.fixture(scope="module")
-def own_build(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
-    """An image that no other test runs, perhaps at the same time."""
-    folder = tmp_path_factory.mktemp("own") / "build"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PLATFORMIO_BUILD_DIR", str(folder))
-        patch.setattr("host.build.BUILD_DIR", folder)
-        yield build(get_board("native"))
+def own_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("own") / "build"
+
+
+@pytest.fixture
+def own_build(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Image:
+    """An image that no other test runs, perhaps at the same time. For one test: images that all of them share are made
+    in the other folder."""
+    monkeypatch.setenv("PLATFORMIO_BUILD_DIR", str(own_folder))
+    monkeypatch.setattr("host.build.BUILD_DIR", own_folder)
+    return build(get_board("native"))
 
 
 @pytest.mark.parametrize(
