@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -44,7 +45,9 @@ def test_closed_streams_do_no_harm(
     firmware_image("native")
     bench = f"host bench kws01 --board native --mode accuracy --inputs 2 --out {shlex.quote(str(tmp_path))}"
     answer = shell(f"{bench} {closed}")
-    assert (answer.returncode, answer.stderr) == (0, "")
+    assert answer.returncode == 0
+    # A busy machine may take so long that the progress is told.
+    assert not re.sub(r"kws01: inputs: \d of 2.*\n", "", answer.stderr)
     assert len(list(tmp_path.glob("*/result.json"))) == 1
 
 
