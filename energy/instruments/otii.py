@@ -179,7 +179,8 @@ class Otii:
         server, self._server = self._server, None
         with contextlib.suppress(Exception):
             server.disconnect()
-        server.connection.close_connection()
+        with contextlib.suppress(OSError):
+            server.connection.close_connection()
 
     def __enter__(self) -> Self:
         """The instrument itself."""

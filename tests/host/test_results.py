@@ -97,6 +97,19 @@ def test_a_profile_is_kept_and_a_record_from_before_there_were_any_is_read() -> 
     assert schema.decode(json.dumps(data).encode()) == make_result()
 
 
+def test_a_record_of_the_second_schema_is_read_as_it_was_written() -> None:
+    # As `host bench` wrote it before there was energy.
+    path = Path(__file__).with_name("result_2.json")
+    result = record.read_result(path)
+    assert result.schema == "tinyjoule.result/2"
+    assert [(run.task, run.unit, run.energy_uj) for run in result.runs] == [("kws01", 0, None), ("kws01", 1, None)]
+    written = json.loads(path.read_bytes())
+    for run, was in zip(result.runs, written["runs"], strict=True):
+        now = msgspec.to_builtins(run)
+        assert {key: now[key] for key in was} == was
+    assert schema.decode(schema.encode(result)) == result
+
+
 def test_a_record_of_the_first_schema_is_read_with_what_it_did_not_have_left_open() -> None:
     # As `host bench` wrote it before there were statistics, clocks and several boards.
     path = Path(__file__).with_name("result_1.json")
