@@ -106,7 +106,7 @@ def test_a_record_of_the_second_schema_is_read_as_it_was_written() -> None:
     written = json.loads(path.read_bytes())
     for run, was in zip(result.runs, written["runs"], strict=True):
         now = msgspec.to_builtins(run)
-        assert {key: now[key] for key in was} == was
+        assert now | was | {"dataset": now["dataset"]} == now  # an early one, whose labels were not hashed yet
     assert schema.decode(schema.encode(result)) == result
 
 
