@@ -13,6 +13,7 @@ from typing import Literal
 
 from host.errors import SetupError, UsageError
 from host.paths import PROJECT_DIR
+from host.results.schema import Wiring
 
 BOARDS_DIR = PROJECT_DIR / "firmware" / "boards"
 
@@ -33,6 +34,7 @@ class Board:
     baud: int
     openocd_config: str | None
     pyocd_target: str | None
+    wiring: Wiring
     folder: Path
 
 
@@ -87,6 +89,11 @@ def read_board(folder: Path, defaults: dict[str, str] | None = None) -> Board:
         baud=options.number("baud"),
         openocd_config=options.optional("openocd_config"),
         pyocd_target=options.optional("pyocd_target"),
+        wiring=Wiring(
+            uart=options.text("wiring_uart"),
+            timing_pin=options.text("wiring_timing_pin"),
+            power=options.text("wiring_power"),
+        ),
         folder=folder,
     )
 

@@ -51,6 +51,8 @@ else
     need libnewlib-arm-none-eabi
 fi
 if [ "$extra" = dev ]; then
+    # For the tests of the report's page.
+    command -v chromium >/dev/null || need chromium
     # For tests/fuzz. The compiler alone does not bring the libraries of libFuzzer and the sanitizers.
     command -v clang >/dev/null || need clang
     case $missing in

@@ -1,4 +1,4 @@
-"""The result record `tinyjoule.result/3`: types, validation, JSON.
+"""The result record `tinyjoule.result/4`: types, validation, JSON.
 
 The structs below are the schema. `encode` checks a record by reading back what it wrote; `decode` refuses unknown
 fields, wrong types and numbers out of range with `ResultInvalid`.
@@ -15,8 +15,8 @@ import msgspec
 
 from host.errors import ResultInvalid
 
-SCHEMA: Final = "tinyjoule.result/3"
-"""What is written. /1 and /2, which lack fields that have defaults here, are still read."""
+SCHEMA: Final = "tinyjoule.result/4"
+"""What is written. /1 to /3, which lack fields that have defaults here, are still read."""
 
 Provenance = Literal["measured", "emulated", "replayed"]
 Mode = Literal["performance", "accuracy", "energy"]
@@ -33,22 +33,50 @@ class _Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     pass
 
 
+class Wiring(_Record, frozen=True):
+    """Where a board is connected, in words, as its board.ini has it: the host's line, the pin that bounds a window, and
+    where a power monitor goes in."""
+
+    uart: str
+    timing_pin: str
+    power: str
+
+
 class BoardInfo(_Record, frozen=True):
-    """What ran the model. `clock_hz` is null where a clock means nothing (the firmware as a host process)."""
+    """What ran the model. `clock_hz` is null where a clock means nothing (the firmware as a host process); wiring: null
+    where no board.ini tells it, and in older records."""
 
     name: str
     core: str
     clock_hz: Positive | None
+    wiring: Wiring | None = None
+
+
+class Sizes(_Record, frozen=True):
+    """Bytes of an image: code with constants, initialised data, zeroed data with the arena's room. models: of the model
+    files among the constants."""
+
+    text: Count
+    data: Count
+    bss: Count
+    models: Count
+
+    @property
+    def code(self) -> int:
+        """What the program takes of the flash, its models left out."""
+        return self.text + self.data - self.models
 
 
 class FirmwareInfo(_Record, frozen=True):
-    """As the device tells it; null where a stock firmware has no way to tell. `sha256` is of the ELF file."""
+    """As the device tells it; null where a stock firmware has no way to tell. `sha256` is of the ELF file; sizes: of
+    the image, null where it is not here, and in older records."""
 
     version: str | None
     engine: str | None
     compiler: str | None
     flags: str | None
     sha256: Sha256 | None
+    sizes: Sizes | None = None
 
 
 class HostInfo(_Record, frozen=True):
@@ -307,7 +335,7 @@ class Run(_Record, frozen=True):
 class Result(_Record, frozen=True):
     """One result folder. `board` and `firmware` are those of the first of `units`."""
 
-    schema: Literal["tinyjoule.result/1", "tinyjoule.result/2", "tinyjoule.result/3"]
+    schema: Literal["tinyjoule.result/1", "tinyjoule.result/2", "tinyjoule.result/3", "tinyjoule.result/4"]
     provenance: Provenance
     created: Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00$")]
     board: BoardInfo

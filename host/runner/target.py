@@ -306,6 +306,7 @@ def describe(target: Target) -> schema.Result:
             name=board.name if board else (info.board if info else "unknown (stock firmware)"),
             core=board.core if board else "unknown",
             clock_hz=board.clock_hz if board else None,
+            wiring=board.wiring if board else None,
         ),
         firmware=schema.FirmwareInfo(
             version=info.version if info else None,
@@ -313,9 +314,14 @@ def describe(target: Target) -> schema.Result:
             compiler=info.compiler if info else None,
             flags=info.flags if info else None,
             sha256=image.sha256 if image is not None and same_image else None,
+            sizes=_sizes(image) if image is not None and same_image else None,
         ),
         host=schema.HostInfo(
             version=__version__, python=".".join(map(str, sys.version_info[:3])), platform=platform.platform()
         ),
         runs=[],
     )
+
+
+def _sizes(image: build.Image) -> schema.Sizes:
+    return schema.Sizes(**image.sizes, models=sum(model.bytes for model in image.models))

@@ -33,7 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "link": {"frames", "wire"},
     "results": set(),
     "catalog": {"modelinfo", "paths", "recipe"},
-    "boards": {"paths"},
+    "boards": {"paths", "results"},
     "report": {"results"},
     "reader": {"frames", "link"},
     "exchange": {"reader", "wire"},

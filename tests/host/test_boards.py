@@ -12,6 +12,7 @@ import pytest
 from host.boards import BOARDS_DIR, find_boards, get_board, read_board
 from host.cli import main
 from host.errors import SetupError, UsageError
+from host.results.schema import Wiring
 
 COMPLETE = """
 [env:some]
@@ -24,6 +25,9 @@ custom_ram_bytes = 262144
 custom_arena_bytes = 131072
 custom_baud = 115200
 custom_openocd_config = interface/jlink.cfg target/nrf52.cfg
+custom_wiring_uart = P0.06 TX, P0.08 RX
+custom_wiring_timing_pin = P0.03; high at rest
+custom_wiring_power = in place of jumper P22
 """
 
 
@@ -71,6 +75,9 @@ def test_a_complete_board_ini(tmp_path: Path) -> None:
     assert board.description == "a board = with 50 % more; signs"  # type: ignore[attr-defined]
     assert board.openocd_config == "interface/jlink.cfg target/nrf52.cfg"  # type: ignore[attr-defined]
     assert board.pyocd_target is None  # type: ignore[attr-defined]
+    assert board.wiring == Wiring(  # type: ignore[attr-defined]
+        uart="P0.06 TX, P0.08 RX", timing_pin="P0.03; high at rest", power="in place of jumper P22"
+    )
 
 
 @pytest.mark.parametrize(
@@ -78,6 +85,7 @@ def test_a_complete_board_ini(tmp_path: Path) -> None:
     [
         ("custom_core = Cortex-M4F\n", "", "custom_core is missing"),
         ("custom_baud = 115200\n", "", "custom_baud is missing"),
+        ("custom_wiring_power = in place of jumper P22\n", "", "custom_wiring_power is missing"),
         ("= 131072", "= 128k", "custom_arena_bytes = 128k: not a whole number"),
         ("= 131072", "= -1", "custom_arena_bytes = -1: not a whole number"),
         ("= none", "= renode", "custom_emulator = renode: must be qemu, native or none"),

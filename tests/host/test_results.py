@@ -97,6 +97,18 @@ def test_a_profile_is_kept_and_a_record_from_before_there_were_any_is_read() -> 
     assert schema.decode(json.dumps(data).encode()) == make_result()
 
 
+def test_a_record_of_the_third_schema_is_read_as_it_was_written() -> None:
+    # As `host bench --mode energy` wrote it before wiring and sizes were in it.
+    path = Path(__file__).with_name("result_3.json")
+    result = record.read_result(path)
+    assert result.schema == "tinyjoule.result/3"
+    assert (result.board.wiring, result.firmware.sizes) == (None, None)
+    assert [run.task for run in result.runs] == ["ad01", "ic01", "ic02", "kws01", "vww01"]
+    now = json.loads(schema.encode(result))
+    assert (now["board"].pop("wiring"), now["firmware"].pop("sizes")) == (None, None)
+    assert now == json.loads(path.read_bytes())
+
+
 def test_a_record_of_the_second_schema_is_read_as_it_was_written() -> None:
     # As `host bench` wrote it before there was energy.
     path = Path(__file__).with_name("result_2.json")
@@ -148,7 +160,7 @@ def test_statistics_clocks_and_boards_are_kept() -> None:
 @pytest.mark.parametrize(
     ("place", "value"),
     [
-        (("schema",), "tinyjoule.result/4"),
+        (("schema",), "tinyjoule.result/5"),
         (("provenance",), "guessed"),
         (("created",), "yesterday"),
         (("board", "clock_hz"), 0),
