@@ -26,7 +26,7 @@ def _windows(energy: Energy) -> str:
         return f"energy not known: {sum(window.valid for window in energy.windows)} valid windows"
     valid = [window for window in energy.windows if window.valid]
     # Digits as the value has them, so that their scatter can be seen beside it.
-    values = [rounded(_per_inference(window, energy), energy.u).partition(" ")[0] for window in valid]
+    values = [rounded(per_inference(window, energy), energy.u).partition(" ")[0] for window in valid]
     what = "the only valid window" if len(valid) == 1 else f"median of {len(valid)} windows"
     text = f"{energy_text(energy)} uJ, {_confidence(energy)}, {what}: {' '.join(values)}"
     return text if len(valid) == len(energy.windows) else f"{text}; {len(energy.windows) - len(valid)} not valid"
@@ -36,14 +36,16 @@ def _confidence(energy: Energy) -> str:
     return "no accuracy data" if energy.u is None else f"k = {energy.k:g}"
 
 
-def _per_inference(window: EnergyWindow, energy: Energy) -> float:
+def per_inference(window: EnergyWindow, energy: Energy) -> float:
+    """Microjoules of one inference in a window, net where the value is."""
     gross = (window.energy_uj or 0.0) / window.inferences
     if energy.net is None or energy.idle_mw is None or window.duration_s is None:
         return gross
     return gross - energy.idle_mw * 1e3 * window.duration_s / window.inferences
 
 
-def _power(energy: Energy) -> str:
+def power_text(energy: Energy) -> str:
+    """The power while it infers and idles."""
     text = f"{energy.mean_mw:#.4g} mW while it infers, " if energy.mean_mw is not None else ""
     if energy.idle_mw is None:
         return text + "idle power not known"
@@ -60,20 +62,22 @@ def _power(energy: Energy) -> str:
 
 def _monitor(energy: Energy) -> str:
     monitor = energy.monitor
-    scale = "auto-range" if monitor.range_a is None else f"range {_scaled(monitor.range_a, 'A')}"
+    scale = "auto-range" if monitor.range_a is None else f"range {scaled(monitor.range_a, 'A')}"
     clock = "" if energy.clock_ratio is None else f"; the board's clock over its own: {energy.clock_ratio:.6f}"
-    windows = f"windows by {_WINDOWS[monitor.windows]}{clock}"
-    return f"{_scaled(monitor.rate_hz, 'S/s')}, {scale}, {_voltage(monitor)}, {windows}"
+    windows = f"windows by {WINDOWS[monitor.windows]}{clock}"
+    return f"{scaled(monitor.rate_hz, 'S/s')}, {scale}, {voltage_text(monitor)}, {windows}"
 
 
-_WINDOWS = {"marker": "the timing pin's samples", "trigger": "a trigger and the board's clock"}
+WINDOWS = {"marker": "the timing pin's samples", "trigger": "a trigger and the board's clock"}
 
 
-def _voltage(monitor: MonitorInfo) -> str:
+def voltage_text(monitor: MonitorInfo) -> str:
+    """Where the voltage is from."""
     return "voltage measured" if monitor.voltage == "measured" else f"voltage assumed {monitor.voltage_v:.3f} V"
 
 
-def _scaled(value: float, unit: str) -> str:
+def scaled(value: float, unit: str) -> str:
+    """A value with a prefix of its unit."""
     for factor, prefix in ((1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "u")):
         if value >= factor:
             return f"{value / factor:.4g} {prefix}{unit}"
@@ -124,6 +128,6 @@ def print_lines(title: str, energy: Energy, console: Console) -> None:
     """What stands behind an energy, below a title."""
     width = min(console.width, WIDTH)
     console.print(title, highlight=False, markup=False, width=width)
-    for line in filter(None, (_windows(energy), _power(energy), _monitor(energy), _budget(energy))):
+    for line in filter(None, (_windows(energy), power_text(energy), _monitor(energy), _budget(energy))):
         for piece in textwrap.wrap(line, width - 2):
             console.print(f"  {piece}", highlight=False, markup=False, soft_wrap=True)

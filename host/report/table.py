@@ -15,10 +15,11 @@ from host.results.schema import Accuracy, ClockCheck, Result, Run, Unit
 NONE = "-"
 PLAIN_WIDTH = 200
 RESULT_WIDTH = 100
-_TARGETS = {"official": "the official", "model": "the model's", "user": "your"}
+TARGETS = {"official": "the official", "model": "the model's", "user": "your"}
 
 
-def _mark(result: Result) -> str:
+def mark(result: Result) -> str:
+    """What its numbers are worth, in words."""
     if result.provenance == "measured":
         return "measured on the board"
     if result.provenance == "replayed":
@@ -75,7 +76,8 @@ def _arena(run: Run) -> str:
     return NONE if run.model.arena_bytes is None else f"{run.model.arena_bytes:,}"
 
 
-def _is_synthetic(run: Run) -> bool:
+def is_synthetic(run: Run) -> bool:
+    """Whether its inputs were made here and are nobody's official ones."""
     return "synthetic" in f"{run.dataset.source} {run.dataset.name}".lower()
 
 
@@ -83,20 +85,21 @@ def _accuracy(run: Run) -> str:
     accuracy = run.accuracy
     if accuracy is None:
         return NONE
-    lines = [_value(accuracy)]
-    if _is_synthetic(run):
+    lines = [accuracy_text(accuracy)]
+    if is_synthetic(run):
         lines.append("SYNTHETIC inputs")
     if accuracy.target is not None:
         # Records of before 2 have official targets only.
-        whose = _TARGETS[accuracy.target_source or "official"]
+        whose = TARGETS[accuracy.target_source or "official"]
         met = {True: "met", False: "MISSED", None: "not comparable"}[accuracy.met]
         lines.append(f"{whose} target, {accuracy.text(accuracy.target)}: {met}")
-    elif not _is_synthetic(run):
+    elif not is_synthetic(run):
         lines.append("no target: not the official\nmodel and whole official set")
     return "\n".join(lines)
 
 
-def _value(accuracy: Accuracy) -> str:
+def accuracy_text(accuracy: Accuracy) -> str:
+    """The value and on how many inputs."""
     if accuracy.value is None:
         return f"{accuracy.text(None)} on {accuracy.n} inputs"
     if accuracy.metric == "auc":
@@ -120,7 +123,7 @@ def heading(result: Result) -> str:
     """Which board the numbers are from and what they are worth, in one line."""
     clock = f" at {result.board.clock_hz / 1e6:g} MHz" if result.board.clock_hz else ""
     count = f"{len(result.units)} boards, the first " if len(result.units) > 1 else ""
-    return f"{count}{result.board.name} ({result.board.core}{clock}), {_mark(result)}"
+    return f"{count}{result.board.name} ({result.board.core}{clock}), {mark(result)}"
 
 
 def result_table(result: Result) -> Table:
@@ -152,7 +155,7 @@ def result_table(result: Result) -> Table:
 
 
 def _sources(run: Run) -> str:
-    inputs = f"{run.dataset.n} {'SYNTHETIC ' if _is_synthetic(run) else ''}inputs ({run.dataset.source})"
+    inputs = f"{run.dataset.n} {'SYNTHETIC ' if is_synthetic(run) else ''}inputs ({run.dataset.source})"
     return f"{run.task}: {run.model.name} ({run.model.source}) on {inputs}"
 
 
@@ -165,12 +168,13 @@ def _notes(result: Result) -> Iterator[str]:
         if run.accuracy is not None and run.accuracy.reason is not None:
             yield f"{where}: {run.accuracy.reason}"
         if run.clock is not None:
-            yield from _clock_notes(where, run.clock)
+            yield from clock_notes(where, run.clock)
     if any(run.rules == "quick" for run in result.runs):
         yield "quick look: short windows and any model and inputs, no benchmark result; --rules mlperf makes one"
 
 
-def _clock_notes(where: str, clock: ClockCheck) -> Iterator[str]:
+def clock_notes(where: str, clock: ClockCheck) -> Iterator[str]:
+    """Where the board's clock and this machine's disagree. where: the task."""
     if clock.drift > clock.limit:
         yield (
             f"{where}: CLOCKS DISAGREE, the board's runs {clock.drift:.2%} {'fast' if clock.ratio > 1 else 'slow'} "
@@ -184,7 +188,8 @@ def _clock_notes(where: str, clock: ClockCheck) -> Iterator[str]:
         )
 
 
-def _unit(number: int, unit: Unit) -> str:
+def unit_text(number: int, unit: Unit) -> str:
+    """One board of a session. number: from 1."""
     baud = "" if unit.baud is None else f" at {unit.baud} baud"
     link = "binary frames" if unit.link == "frames" else "the stock protocol"
     text = f"board {number}: {unit.name} {f'on {unit.port}' if unit.port else '(emulated here)'}, {link}{baud}"
@@ -216,7 +221,7 @@ def print_result(result: Result, console: Console) -> None:
         heading(result),
         result_table(result),
         *_notes(result),
-        *(_unit(number, unit) for number, unit in enumerate(result.units, start=1)),
+        *(unit_text(number, unit) for number, unit in enumerate(result.units, start=1)),
         *dict.fromkeys(map(_sources, result.runs)),  # the same for every board
         f"engine {result.firmware.engine or 'unknown'}, {result.firmware.compiler or 'unknown compiler'}",
     ):
