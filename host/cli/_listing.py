@@ -13,7 +13,7 @@ def with_catalog(action: Callable[[Catalog], str]) -> int:
     """Run `action` on the project's catalogue, with progress, and print what it says. Returns 0."""
     from host import catalog
     from host.report.progress import Reporter
-    from host.report.table import stdout_console
+    from host.report.terminal import stdout_console
 
     with Reporter() as reporter:
         said = action(catalog.default_catalog(progress=reporter.update, note=reporter.note))
@@ -36,7 +36,7 @@ def print_listing(
     from host import catalog
     from host.errors import NotAvailable, SetupError
     from host.report.progress import Reporter
-    from host.report.table import listing, stdout_console
+    from host.report.terminal import listing, show, stdout_console
 
     table = listing(*columns)
     missing: list[str] = []
@@ -59,7 +59,7 @@ def print_listing(
                 wrong.append(str(error))
                 table.add_row(task, "WRONG: see below")
     console = stdout_console()
-    console.print(table)
+    show(console, table)
     for problem in wrong + missing:
         console.print(problem, markup=False, highlight=False, soft_wrap=True)
     if missing and not fetch:

@@ -14,7 +14,7 @@ def run_micro_bench(args: argparse.Namespace) -> int:
     from host.errors import UsageError
     from host.report.micro import print_micro
     from host.report.progress import Reporter
-    from host.report.table import stdout_console
+    from host.report.terminal import stdout_console
     from host.results import micro as results
     from host.runner.micro import MicroPlan, run_micro
 

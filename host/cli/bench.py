@@ -233,7 +233,8 @@ def _show(args: argparse.Namespace, outcome: Outcome) -> int:
     """Print the records; returns the exit code."""
     from host.report.energy import print_energy
     from host.report.profile import print_profile
-    from host.report.table import print_result, stdout_console
+    from host.report.table import print_result
+    from host.report.terminal import stdout_console
     from host.results import schema
 
     if args.json:

@@ -21,7 +21,7 @@ def run(args: argparse.Namespace) -> int:
     from host.boards import get_board
     from host.build import build
     from host.report.progress import Reporter
-    from host.report.table import listing, stdout_console
+    from host.report.terminal import listing, show, stdout_console
 
     board = get_board(args.board)
     variant = engine_variant(args)
@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     for model in image.models:
         table.add_row(f"  {model.id}", f"{model.bytes:,}", f"{model.name} ({model.source})")
     table.add_row("RAM", f"{ram_bytes:,}", f"arena, buffers, stack: {ram_bytes / board.ram_bytes:.1%} of it")
-    stdout_console().print(table)
+    show(stdout_console(), table)
     for what, text in (("engine", image.engine), ("build", image.build_id), ("image", image.elf), ("map", image.map)):
         print(f"{what}: {text}")
     return 0

@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print what the traces give: 1 when that is no valid window."""
     from host.cli._traces import recover_traces
-    from host.report.table import stdout_console
+    from host.report.terminal import stdout_console
     from host.report.trace import print_replay
     from host.results import replay as records
     from host.runner.replay import replay_traces

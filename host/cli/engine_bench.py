@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     from host.errors import HostError
     from host.report.engine_bench import plot, print_bench
     from host.report.progress import Reporter
-    from host.report.table import stdout_console
+    from host.report.terminal import stdout_console
     from host.results import engine_bench as records
     from host.results import record
     from host.runner.engine_bench import emulated_boards, recorded_counts, run_engine_bench

@@ -22,7 +22,7 @@ def run(args: argparse.Namespace) -> int:
     """Model, and print."""
     from host.errors import UsageError
     from host.report.link_bench import print_link_bench
-    from host.report.table import stdout_console
+    from host.report.terminal import stdout_console
     from host.results import link_bench as results
     from host.runner.link_bench import BAUDS, INFERENCE_S, TURNAROUND_S, run_link_bench
 

@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
 def _listed() -> int:
     from energy.connected import find_connected
     from energy.instruments import NAMES, module_of
-    from host.report.table import listing, stdout_console
+    from host.report.terminal import listing, show, stdout_console
 
     found = find_connected()
     table = listing("monitor", "what it is", "address", "connected")
@@ -45,7 +45,7 @@ def _listed() -> int:
         here = [f"{one.where}{'' if one.sure else ' (perhaps)'}" for one in found if one.name == name]
         table.add_row(name, module.SUMMARY, module.ADDRESS, ", ".join(here) or "-")
     console = stdout_console()
-    console.print(table)
+    show(console, table)
     console.print(
         "Connected: by USB, as this machine lists it; instruments on a network are not looked for. "
         "`host monitors check NAME@ADDRESS` looks at one.",
@@ -59,7 +59,7 @@ def _listed() -> int:
 def _checked(args: argparse.Namespace) -> int:
     from host.report.monitor_check import print_check
     from host.report.progress import Reporter
-    from host.report.table import stdout_console
+    from host.report.terminal import stdout_console
     from host.results import monitor_check
     from host.results.journal import MonitorPlan
     from host.runner.monitor_check import CheckPlan, check_monitor

@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     """Print the content, unless something else is asked for."""
     from energy.trace import TraceReader
     from host.cli._traces import recover_traces
-    from host.report.table import stdout_console
+    from host.report.terminal import stdout_console
     from host.report.trace import print_trace, stretch, write_plot
 
     _check_outputs(args)

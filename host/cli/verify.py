@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Verify, print, return 1 unless every model is equal."""
     from host.report.progress import Reporter
-    from host.report.table import stdout_console
+    from host.report.terminal import stdout_console
     from host.report.verification import print_verification
     from host.results import verification
     from host.verify import VerifyPlan, verify

@@ -3,16 +3,15 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator
 
 from rich.console import Console
 
 from energy.uncertainty import rounded
+from host.report.terminal import say
 from host.results.schema import Energy, EnergyWindow, MonitorInfo, Result, Run
 
 KIND = {"emulated": "EMULATED", "replayed": "REPLAYED", "measured": "measured"}
-WIDTH = 100
 _NEGLIGIBLE = 0.01  # of the combined uncertainty: what is less is not told in words
 
 
@@ -126,8 +125,5 @@ def print_energy(result: Result, run: Run, console: Console) -> None:
 
 def print_lines(title: str, energy: Energy, console: Console) -> None:
     """What stands behind an energy, below a title."""
-    width = min(console.width, WIDTH)
-    console.print(title, highlight=False, markup=False, width=width)
-    for line in filter(None, (_windows(energy), power_text(energy), _monitor(energy), _budget(energy))):
-        for piece in textwrap.wrap(line, width - 2):
-            console.print(f"  {piece}", highlight=False, markup=False, soft_wrap=True)
+    say(console, title, style="bold")
+    say(console, *filter(None, (_windows(energy), power_text(energy), _monitor(energy), _budget(energy))), indent=2)

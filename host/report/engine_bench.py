@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.table import Table
 
+from host.report.terminal import Listing, listing, say, show
 from host.results.engine_bench import EngineBench, Entry, ImageInfo
 
 if TYPE_CHECKING:
@@ -43,20 +43,23 @@ def _short(value: int | None) -> str:
     return NONE if value is None else f"{value / 1e6:.2f} M"
 
 
-def core_table(entries: Sequence[Entry]) -> Table:
+def core_table(entries: Sequence[Entry]) -> Listing:
     """One row per model and engine, all of one board."""
-    table = Table()
     engines = len({entry.engine for entry in entries}) > 1
     estimated = any(entry.cycles_estimate is not None for entry in entries)
-    for title in ("model", *(["engine"] if engines else [])):
-        table.add_column(title, no_wrap=True)
-    for title in (
+    figures = (
         "instructions\nper inference", "must\n<=", "aim\n<=", "bars", "TFLM with\nCMSIS-NN", "of\nTFLM", "per\nMAC",
         "arena,\nbytes", "TFLM's\narena", "load,\ninstructions", "TFLM's\nset-up",
-    ):  # fmt: skip
-        table.add_column(title, justify="left" if title == "bars" else "right", no_wrap=True)
-    if estimated:
-        table.add_column("ESTIMATED\nM4 cycles", justify="right", no_wrap=True)
+        *(["ESTIMATED\nM4 cycles"] if estimated else []),
+    )  # fmt: skip
+    table = listing(
+        "model",
+        *(["engine"] if engines else []),
+        *figures,
+        numbers=[title for title in figures if title != "bars"],
+        whole=("engine", "bars"),
+        boxed=True,
+    )
     for entry in entries:
         bars, ours = entry.bars, _is_ours(entry.engine)
         table.add_row(
@@ -100,16 +103,11 @@ def print_bench(bench: EngineBench, console: Console) -> None:
     """Print a table for each board, and below them where everything comes from."""
     for board in dict.fromkeys(entry.board.name for entry in bench.entries):
         entries = _by_model([entry for entry in bench.entries if entry.board.name == board])
-        parts = [
-            f"{board} ({entries[0].board.core}), EMULATED: executed instructions, exact; not cycles, not time",
-            core_table(entries),
-            *(size_line(image) for image in bench.images if image.board == board),
-            "",
-        ]
-        for part in parts:
-            console.print(part, highlight=False, markup=False, soft_wrap=isinstance(part, str))
-    for note in _notes(bench):
-        console.print(note, highlight=False, markup=False, soft_wrap=True)
+        core = entries[0].board.core
+        say(console, f"{board} ({core}), EMULATED: executed instructions, exact; not cycles, not time", style="bold")
+        show(console, core_table(entries))
+        say(console, *(size_line(image) for image in bench.images if image.board == board), "")
+    say(console, *_notes(bench))
 
 
 def _notes(bench: EngineBench) -> list[str]:

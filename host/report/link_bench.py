@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from rich.console import Console
-from rich.table import Table
 
+from host.report.terminal import Listing, listing, say, show
 from host.results.link_bench import Entry, LinkBench
 
 TITLE = "MODELLED: the stock protocol against tinyjoule's fast link (no board, no port, no clock took part)"
@@ -24,15 +24,13 @@ def _bound(entry: Entry) -> str:
     return f"{entry.computing:.0%}" if entry.inferences else "-"
 
 
-def link_table(bench: LinkBench) -> Table:
+def link_table(bench: LinkBench) -> Listing:
     """One row per workload and baud rate."""
-    table = Table(title=TITLE, title_justify="left")
-    table.add_column("workload", no_wrap=True)
-    for title in (
-        "baud", "stock,\nmodelled s", "fast,\nmodelled s", "times\nfaster", "stock, wire bytes\nper payload byte",
-        "fast, wire bytes\nper payload byte", "stock, device\ncomputes", "fast, device\ncomputes",
-    ):  # fmt: skip
-        table.add_column(title, justify="right", no_wrap=True)
+    numbers = (
+        "baud", "stock,\nmodelled s", "fast,\nmodelled s", "times\nfaster", "stock, wire\nbytes per\npayload byte",
+        "fast, wire\nbytes per\npayload byte", "stock,\ndevice\ncomputes", "fast,\ndevice\ncomputes",
+    )  # fmt: skip
+    table = listing("workload", *numbers, numbers=numbers, boxed=True)
     for stock, fast in bench.pairs():
         table.add_row(
             _what(stock),
@@ -50,10 +48,11 @@ def link_table(bench: LinkBench) -> Table:
 
 def print_link_bench(bench: LinkBench, console: Console) -> None:
     """The table, and what it rests on."""
-    console.print(link_table(bench))
-    console.print(
+    say(console, TITLE, style="bold")
+    show(console, link_table(bench))
+    say(
+        console,
         f"modelled: 10 bits per byte, {bench.turnaround_s * 1000:g} ms from a question to its answer, a host that "
         "takes no time; an input alone is loaded and confirmed, not run.",
-        highlight=False,
+        f"inference time: {bench.inference_source}.",
     )
-    console.print(f"inference time: {bench.inference_source}.", highlight=False)

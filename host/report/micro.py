@@ -7,10 +7,9 @@ import math
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
 
+from host.report.terminal import Listing, listing, say, show
 from host.results.micro import Micro, MicroCase
 
 if TYPE_CHECKING:
@@ -40,16 +39,13 @@ def _by_operator(micro: Micro) -> list[tuple[str, list[MicroCase]]]:
     return [(name, list(cases)) for name, cases in groupby(micro.cases, key=lambda case: case.operator)]
 
 
-def operator_table(micro: Micro, name: str, cases: list[MicroCase]) -> Table:
+def operator_table(micro: Micro, cases: list[MicroCase]) -> Listing:
     """One row per shape; the last column tells how many times the cost of the operator's best shape."""
     costs = [micro.cost(case) for case in cases]
     best = min((cost for cost in costs if cost is not None), default=0.0)
-    table = Table(title=name, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    table.add_column("series", no_wrap=True)
-    table.add_column("shape", no_wrap=True)
     whole = "instructions" if micro.counted else "time, us"
-    for title in ("MACs", "outputs", whole, f"{micro.unit}\nper {cases[0].per}", "against\nbest"):
-        table.add_column(title, justify="right", no_wrap=True)
+    numbers = ("MACs", "outputs", whole, f"{micro.unit}\nper {cases[0].per}", "against\nbest")
+    table = listing("series", "shape", *numbers, numbers=numbers, whole=("shape",))
     for case, cost in zip(cases, costs, strict=True):
         row = [case.series, case.shape, f"{case.macs:,}" if case.macs else "-", f"{case.output_elements:,}"]
         if cost is None:
@@ -63,10 +59,11 @@ def operator_table(micro: Micro, name: str, cases: list[MicroCase]) -> Table:
 
 def print_micro(micro: Micro, console: Console) -> None:
     """Print the heading and a table per operator."""
-    console.print(heading(micro), highlight=False, markup=False)
+    say(console, heading(micro), style="bold")
     for name, cases in _by_operator(micro):
-        console.print(operator_table(micro, name, cases), highlight=False, markup=False)
-    console.print(f"<: more than {SLOW:g} times the cost of the operator's best shape", highlight=False, markup=False)
+        say(console, name, style="bold")
+        show(console, operator_table(micro, cases))
+    say(console, f"<: more than {SLOW:g} times the cost of the operator's best shape")
 
 
 def plot(micro: Micro) -> bytes:

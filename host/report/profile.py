@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
 
+from host.report.terminal import Listing, listing, say, show
 from host.results.schema import Profile, Result, Run
 
 NONE = "-"
@@ -42,19 +41,15 @@ def _witness(profile: Profile) -> _Witness:
     return _Witness("", "us per\nMMAC", tuple(cost.us for cost in costs), profile.whole_us, macs_unit=1e6)
 
 
-def profile_table(result: Result, profile: Profile) -> Table:
+def profile_table(result: Result, profile: Profile) -> Listing:
     """Shares are of the sum, so that they add up to 100 %."""
     witness, costs = _witness(profile), profile.operators
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    table.add_column("#", justify="right", no_wrap=True)
-    table.add_column("operator", no_wrap=True)
-    table.add_column("output", no_wrap=True)
     time_title = "emulated\nus" if result.provenance == "emulated" else "us"
     extra = [witness.title] if witness.title else []
     energy = [time_title.replace("us", "uJ")] if profile.energy_deviation is not None else []
     # A hundred columns do not hold both; what a MAC costs is told by a profile without energy.
-    for title in ("MACs", "bytes", time_title, *extra, "share", *(energy or [witness.per_mac])):
-        table.add_column(title, justify="right", no_wrap=True)
+    titles = ("MACs", "bytes", time_title, *extra, "share", *(energy or [witness.per_mac]))
+    table = listing("#", "operator", "output", *titles, numbers=("#", *titles), whole=("operator", "output"))
 
     def numbers(macs: int, size: int, us: float | None, value: float | None, uj: float | None) -> list[str]:
         shown = [_number(value, 0)] if extra else []
@@ -103,5 +98,6 @@ def print_profile(result: Result, run: Run, console: Console) -> None:
         return
     kind = {"emulated": "EMULATED", "replayed": "REPLAYED", "measured": "measured"}[result.provenance]
     title = f"{run.task}, one inference by operator, {kind} on {result.board.name}, {result.firmware.engine}"
-    for part in (title, profile_table(result, run.profile), *_explanation(run.profile)):
-        console.print(part, highlight=False, markup=False)
+    say(console, title, style="bold")
+    show(console, profile_table(result, run.profile))
+    say(console, *_explanation(run.profile))

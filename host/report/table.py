@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console, JustifyMethod
-from rich.table import Table
+from rich.console import Console
 
 from host.report.energy import energy_text
 from host.report.energy import notes as energy_notes
+from host.report.terminal import Listing, listing, say, show
 from host.results.schema import Accuracy, ClockCheck, Result, Run, Unit
 
 NONE = "-"
-PLAIN_WIDTH = 200
-RESULT_WIDTH = 100
 TARGETS = {"official": "the official", "model": "the model's", "user": "your"}
 
 
@@ -126,31 +123,31 @@ def heading(result: Result) -> str:
     return f"{count}{result.board.name} ({result.board.core}{clock}), {mark(result)}"
 
 
-def result_table(result: Result) -> Table:
+def result_table(result: Result) -> Listing:
     """One row per run; columns that no run fills are left out, and beside energy those that latency tells as well."""
     emulated = "emulated " if result.provenance == "emulated" else ""
     many = len(result.units) > 1
     energy = any(run.mode == "energy" for run in result.runs)
-    table = Table()
-    columns: list[tuple[str, JustifyMethod, Callable[[Run], str]]] = [
-        ("task", "left", lambda run: run.task),
-        ("board", "left", lambda run: _board(result, run) if many else NONE),
-        (f"latency,\n{emulated}ms", "right", _latency),
-        ("variation,\n95 %\ninterval", "right", lambda run: NONE if energy else _spread(run)),
-        (f"inferences /\n{emulated}s", "right", lambda run: NONE if energy else _throughput(run)),
-        (f"energy per\ninference,\n{emulated}uJ", "right", _energy),
-        (f"power,\n{emulated}mW", "right", _power),
-        ("instructions\nper inference", "right", _instructions),
-        ("accuracy", "left", _accuracy),
-        ("arena,\nbytes", "right", _arena),
-        ("rules", "left", _verdict),
+    texts: list[tuple[str, Callable[[Run], str]]] = [
+        ("task", lambda run: run.task),
+        ("board", lambda run: _board(result, run) if many else NONE),
+        ("accuracy", _accuracy),
+        ("rules", _verdict),
     ]
-    shown = [column for column in columns if any(column[2](run) != NONE for run in result.runs)]
-    for title, justify, _ in shown:
-        # A number is never broken over two lines, however narrow the terminal.
-        table.add_column(title, justify=justify, overflow="fold", no_wrap=justify == "right")
+    numbers: list[tuple[str, Callable[[Run], str]]] = [
+        (f"latency,\n{emulated}ms", _latency),
+        ("variation,\n95 %\ninterval", lambda run: NONE if energy else _spread(run)),
+        (f"inferences /\n{emulated}s", lambda run: NONE if energy else _throughput(run)),
+        (f"energy per\ninference,\n{emulated}uJ", _energy),
+        (f"power,\n{emulated}mW", _power),
+        ("instructions\nper inference", _instructions),
+        ("arena,\nbytes", _arena),
+    ]
+    columns = [*texts[:2], *numbers[:-1], texts[2], numbers[-1], texts[3]]
+    shown = [(title, cell) for title, cell in columns if any(cell(run) != NONE for run in result.runs)]
+    table = listing(*(title for title, _ in shown), numbers=[title for title, _ in numbers], boxed=True)
     for run in result.runs:
-        table.add_row(*(cell(run) for _, _, cell in shown))
+        table.add_row(*(cell(run) for _, cell in shown))
     return table
 
 
@@ -197,32 +194,14 @@ def unit_text(number: int, unit: Unit) -> str:
     return text if unit.dropped is None else f"{text}; DROPPED: {unit.dropped}"
 
 
-def stdout_console() -> Console:
-    """Where tables go. A file or a program that reads along gets whole lines, whatever the terminal's width."""
-    console = Console(emoji=False)
-    if not console.is_terminal:
-        console.width = max(console.width, PLAIN_WIDTH)
-    return console
-
-
-def listing(*titles: str) -> Table:
-    """An empty table for things to choose from: the first column is what a person types next and is never cut."""
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for title in titles:
-        table.add_column(
-            title, justify="right" if title.endswith("bytes") else "left", overflow="fold", no_wrap=title == titles[0]
-        )
-    return table
-
-
 def print_result(result: Result, console: Console) -> None:
     """Print heading, table, notes, boards, models and data sets."""
-    for part in (
-        heading(result),
-        result_table(result),
+    say(console, heading(result), style="bold")
+    show(console, result_table(result))
+    say(
+        console,
         *_notes(result),
         *(unit_text(number, unit) for number, unit in enumerate(result.units, start=1)),
         *dict.fromkeys(map(_sources, result.runs)),  # the same for every board
         f"engine {result.firmware.engine or 'unknown'}, {result.firmware.compiler or 'unknown compiler'}",
-    ):
-        console.print(part, highlight=False, markup=False, width=min(console.width, RESULT_WIDTH))
+    )

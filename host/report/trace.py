@@ -21,7 +21,7 @@ from energy.replay import describe
 from energy.trace import Capture, TraceReader
 from host.errors import UsageError
 from host.report.energy import print_lines, window_notes
-from host.report.table import listing
+from host.report.terminal import listing, say, show
 from host.results.replay import Replay
 
 if TYPE_CHECKING:
@@ -49,13 +49,14 @@ def heading(trace: TraceReader) -> str:
 
 def print_trace(trace: TraceReader, console: Console) -> None:
     """Print what a trace holds."""
-    console.print(heading(trace), markup=False, highlight=False, soft_wrap=True)
-    table = listing("capture", "what", "from s", "to s", "samples", "lost", "window s", "live uJ", "remarks")
+    say(console, heading(trace), style="bold")
+    numbers = ("from s", "to s", "samples", "lost", "window s", "live uJ")
+    table = listing("capture", "what", *numbers, "remarks", numbers=numbers)
     for capture in trace.captures:
         table.add_row(*_row(trace, capture))
-    console.print(table)
+    show(console, table)
     if trace.info is not None and not trace.info.voltage_measured:
-        console.print(f"voltage assumed {trace.info.voltage_v:.3f} V", markup=False, highlight=False)
+        say(console, f"voltage assumed {trace.info.voltage_v:.3f} V")
 
 
 def _row(trace: TraceReader, capture: Capture) -> list[str]:
@@ -87,8 +88,7 @@ def print_replay(replay: Replay, console: Console) -> None:
         origin = "from a measured recording"
     title = f"{replay.task or ', '.join(replay.traces)}, energy of one inference, REPLAYED {origin}, by {monitor.name}"
     print_lines(f"{title} ({monitor.idn})", replay.energy_uj, console)
-    for note in (*window_notes(replay.energy_uj), *replay.notes):
-        console.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
+    say(console, *(f"note: {note}" for note in (*window_notes(replay.energy_uj), *replay.notes)))
 
 
 @dataclass(frozen=True, slots=True)

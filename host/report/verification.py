@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from rich.console import Console
-from rich.table import Table
 
+from host.report.terminal import listing, say, show
 from host.results.verification import ModelCheck, Verification
 
 _VERDICTS = {"equal": "equal, bit for bit", "differs": "DIFFERS", "refused": "REFUSED", "failed": "FAILED"}
@@ -30,18 +30,16 @@ def verdict(check: ModelCheck) -> str:
 def print_verification(verification: Verification, console: Console) -> None:
     """Print what was compared with what, and a row per model."""
     board = verification.board
-    console.print(
+    say(
+        console,
         f"{board.name} ({board.core}, {verification.provenance}), engine {verification.firmware.engine or 'unknown'}, "
         f"against {verification.oracle}; inputs: {verification.inputs}",
-        highlight=False,
-        markup=False,
+        style="bold",
     )
-    table = Table()
-    table.add_column("model", overflow="fold")
-    for title in ("operators", "inputs", "arena,\nbytes"):
-        table.add_column(title, justify="right", no_wrap=True)
-    table.add_column("verdict", overflow="fold")
+    table = listing(
+        "model", "operators", "inputs", "arena,\nbytes", "verdict", numbers=("operators", "inputs"), boxed=True
+    )
     for check in verification.models:
         arena = "-" if check.arena_bytes is None else f"{check.arena_bytes:,}"
         table.add_row(check.name, str(check.operators), str(check.inputs), arena, verdict(check))
-    console.print(table, highlight=False, markup=False)
+    show(console, table)
