@@ -25,6 +25,7 @@ from host.wire.spec import spec
 # What a device may send at most: the longest honest line is m-results with the 640 outputs of ad01's model.
 MAX_LINE_BYTES = 8192
 MAX_ENTRY_BYTES = 1 << 20  # of the transcript: a line of either direction, and what JSON makes of it
+GOES_ON = "another host goes on from here; seconds count from its start"
 MAX_REPLY_LINES = 512
 MAX_REPLY_TIMEOUTS = 3  # for a whole reply, however slowly it drips: `infer` has two silences, warm-up and window
 MAX_STALE_LINES = 8192  # more than `db print` of the largest input
@@ -46,11 +47,19 @@ _HINTS = {
 }
 
 
+def task_note(task: str, mode: str) -> str:
+    """The note above all that a session does for a task: what comes before the first is the opening of its boards."""
+    return f"here begins {task}, {mode}"
+
+
 class Transcript:
     """log.jsonl: every line sent and received, and notes, with seconds since the start. A context manager."""
 
     def __init__(self, path: Path, *, append: bool = False) -> None:
-        """Create the file, or go on behind what it holds. Raises HostError when it cannot be written, as `add` does."""
+        """Create the file, or go on behind what it holds, with the note GOES_ON if that is anything.
+
+        Raises HostError when it cannot be written, as `add` does.
+        """
         self._path = path
         self._unit: int | None = None
         with self._writing():
@@ -58,6 +67,8 @@ class Transcript:
                 _drop_cut_line(path)
             self._file = path.open("ab" if append else "wb", buffering=0)
         self._start = time.monotonic()
+        if append and path.stat().st_size:
+            self.add("note", GOES_ON)
 
     def add(self, direction: Literal["tx", "rx", "note"], line: str) -> None:
         """One line; on disk when this returns, as far as we are concerned."""

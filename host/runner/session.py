@@ -24,6 +24,7 @@ from host import build
 from host.catalog import Progress
 from host.device import Transcript
 from host.errors import DeviceError, DeviceRefused, LinkError, SetupError, UsageError
+from host.exchange import task_note
 from host.report.progress import Reporter
 from host.results import record, schema
 from host.results.journal import DoneRow, DroppedRow, Header, Journal, PlanRecord, ResumedRow, TaskRecord
@@ -344,6 +345,7 @@ def _go_on(
         task = work.model.task
         with reporter.scope(task) as progress:
             if not finished(journal, task):
+                fleet.transcript.add("note", task_note(task, plan.mode))
                 with _job(plan, work, fleet, journal, progress, folder, monitor) as job:
                     fleet.run(job)
         if plan.mode == "accuracy":
