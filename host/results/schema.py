@@ -27,6 +27,8 @@ Positive = Annotated[int, msgspec.Meta(ge=1)]
 NonNegative = Annotated[float, msgspec.Meta(ge=0)]
 Fraction = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+Created = Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00$")]
+SchemaName = Literal["tinyjoule.result/1", "tinyjoule.result/2", "tinyjoule.result/3", "tinyjoule.result/4"]
 
 
 class _Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -335,9 +337,9 @@ class Run(_Record, frozen=True):
 class Result(_Record, frozen=True):
     """One result folder. `board` and `firmware` are those of the first of `units`."""
 
-    schema: Literal["tinyjoule.result/1", "tinyjoule.result/2", "tinyjoule.result/3", "tinyjoule.result/4"]
+    schema: SchemaName
     provenance: Provenance
-    created: Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00$")]
+    created: Created
     board: BoardInfo
     firmware: FirmwareInfo
     host: HostInfo
