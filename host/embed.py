@@ -14,7 +14,7 @@ from pathlib import Path
 from host import __version__, catalog
 from host.catalog import ModelFile, Note
 from host.errors import HashMismatch, SetupError
-from host.variant import Variant
+from host.variant import Engine, Variant
 
 CODE_RESERVE_BYTES = 128 * 1024
 """Flash kept free of models: the code takes about a third of it, and the linker has the last word."""
@@ -122,6 +122,17 @@ def source_hash(firmware: Path, board: str) -> str:
     return digest.hexdigest()
 
 
+def identify(
+    board: str, sources: str, compiler: str, shaping: str, models: Iterable[ModelFile], *, engine: Engine = "tflite_c"
+) -> str:
+    """The build id of an image: of what `source_hash` and `shaping_flags` give, the compiler, the models in order."""
+    identity = [__version__, board, sources, compiler, shaping]
+    if engine != "tflite_c":
+        identity.append(engine)
+    identity += [f"{model.task}:{model.sha256}:{model.wire_input}:{model.result}" for model in models]
+    return hashlib.sha256("\n".join(identity).encode()).hexdigest()[:16]
+
+
 def _c_string(text: str) -> str:
     printable = "".join(char if " " <= char <= "~" else "?" for char in text)
     return '"' + printable.replace("\\", "\\\\").replace('"', '\\"') + '"'
@@ -195,12 +206,7 @@ def generate(
     chosen = variant.models
     models = collect_models(flash_bytes, warn) if chosen is None else chosen_models(chosen, flash_bytes)
     shaping = shaping_flags(flags)
-    identity = [__version__, board, source_hash(firmware, board), compiler, shaping]
-    if variant.engine != "tflite_c":
-        identity.append(variant.engine)
-    identity += [f"{model.task}:{model.sha256}:{model.wire_input}:{model.result}" for model in models]
-    build_id = hashlib.sha256("\n".join(identity).encode()).hexdigest()[:16]
-
+    build_id = identify(board, source_hash(firmware, board), compiler, shaping, models, engine=variant.engine)
     folder.mkdir(parents=True, exist_ok=True)
     info_c, models_s = folder / "build_info.c", folder / "models.S"
     _write_if_changed(info_c, _build_info_c(build_id, compiler, shaping, models))
