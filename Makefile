@@ -1,5 +1,5 @@
 # What people type. Everything else is behind .venv/bin/host.
-.PHONY: help bench engine-bench fleet-bench energy-bench engine-counts test test-long fuzz lint format setup setup-dev setup-train clean
+.PHONY: help bench engine-bench fleet-bench energy-bench engine-counts test test-long fuzz lint format docs setup setup-dev setup-train clean
 
 # Data a user has already, searched by file name and checked by hash. A data folder beside the checkout is used by itself.
 TINYJOULE_DATA ?= $(realpath ../shared/data)
@@ -21,6 +21,7 @@ help:
 	@echo "make fuzz       10 minutes of hostile models (TINYJOULE_FUZZ_S: how many seconds)"
 	@echo "make lint       ruff, mypy --strict, clang-format and the C warnings as errors"
 	@echo "make format     let the formatters have their way"
+	@echo "make docs       build the guides and the reference pages: build/docs/index.html"
 	@echo "make clean      remove everything that was made, results excepted"
 
 setup:
@@ -75,6 +76,12 @@ format: setup-dev
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 	$(BIN)/clang-format -i $(C_SOURCES)
+
+# The theme's advertisement is no warning about the pages.
+docs: export NO_MKDOCS_2_WARNING = 1
+docs: setup-dev
+	@$(BIN)/mkdocs build --strict --quiet
+	@echo build/docs/index.html
 
 clean:
 	rm -rf .venv .pio build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
