@@ -1,4 +1,4 @@
-"""The figures in the README are what was counted or modelled last, beside the baseline's."""
+"""The figures in the guides are what was counted or modelled last, beside the baseline's."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BOARDS = {
 
 
 def rows() -> dict[str, list[str]]:
-    lines = (PROJECT_DIR / "README.md").read_text().splitlines()
+    lines = (PROJECT_DIR / "docs" / "engine.md").read_text().splitlines()
     start = next(number for number, line in enumerate(lines) if line.startswith("| | `ad01`"))
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[start : lines.index("", start)]]
     assert cells[0][1:] == ["`ad01`", "`ic01`", "`kws01`", "`vww01`", "`sww01`"]
@@ -66,7 +66,7 @@ def test_set_up_and_arena() -> None:
 
 
 def test_the_figures_of_the_link_are_those_of_host_link_bench() -> None:
-    text = " ".join((PROJECT_DIR / "README.md").read_text().split())
+    text = " ".join((PROJECT_DIR / "docs" / "link.md").read_text().split())
     vww01, _, ad01 = WORKLOADS
     for slow, fast in run_link_bench(workloads=[vww01]).pairs():
         assert f"{fast.seconds:.3f} s instead of {slow.seconds:.3f} s at {slow.baud}" in text
