@@ -20,6 +20,10 @@ from energy.window import CLOCK_LIMIT, CLOCKS_DISAGREE
 from host.catalog import Dataset, ModelFile
 from host.results.schema import Accuracy, EnergyWindow, ModelInfo, RulesName, Window
 
+NOT_OFFICIAL = "is not the official one that the mlperf rules ask for"
+UNDER_TARGET = "under the official target"
+"""In the reasons of the mlperf rules that hold in the closed division alone."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rules:
@@ -151,7 +155,7 @@ def accuracy_reasons(rules: Rules, dataset: Dataset, accuracy: Accuracy, model: 
         )
     elif accuracy.value is None or accuracy.value < dataset.target:
         reasons.append(
-            f"{accuracy.text(accuracy.value)}, under the official target, {accuracy.text(dataset.target)}: check with "
+            f"{accuracy.text(accuracy.value)}, {UNDER_TARGET}, {accuracy.text(dataset.target)}: check with "
             "`host verify` that the board gives what the model gives"
         )
     return tuple(reasons)
@@ -161,7 +165,4 @@ def _model_reasons(rules: Rules, model: ModelFile) -> tuple[str, ...]:
     if rules.name != "mlperf" or model.official:
         return ()
     way = "leave out --model" if model.added else "`host models` tells where to get it"
-    return (
-        f"the model {model.name} ({model.source}) is not the official one that the mlperf rules ask for: {way}; or use "
-        "--rules quick",
-    )
+    return (f"the model {model.name} ({model.source}) {NOT_OFFICIAL}: {way}; or use --rules quick",)

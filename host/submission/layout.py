@@ -19,7 +19,8 @@ log.txt
 
     The stamp is UTC, never falls behind the line before but where a year ends, and is right to within the seconds
     that opening a board took: the lines of the session carry seconds since its start. In TEXT every character outside
-    ' '..'~' is escaped, and the backslash doubled, as Python's `unicode_escape` does it; trailing spaces are kept.
+    ' '..'~' is escaped, and the backslash doubled, as Python's `unicode_escape` does it, JSON in it not excepted:
+    it is read when that has been taken back. Trailing spaces are kept.
     SOURCE is one of
         tinyjoule   the first line, and nothing else: TEXT is the JSON object `LogHead`
         host        a command as it was sent to the device, with its `%`
@@ -36,7 +37,7 @@ log.txt
 The record of a performance run: for each window, in order from 1,
 
         Performance results for window 1:
-          Input        : "tst_000000_Stop_7.bin"          a JSON string, ASCII
+          Input        : "tst_000000_Stop_7.bin"          a JSON string
           # Inferences :          250
           Runtime      :    10.862042 sec.                by the device, to the microsecond
           Throughput   :       23.016 inf./sec.           `throughput_text` of # Inferences / Runtime
@@ -55,7 +56,7 @@ The record of an energy run: for each window, in order from 1,
           Uncertainty  :      612.480000 uJ               of that, k = 2, without the scatter; `not known`
           Energy/Inf.  :     1431.421960 uJ/inf.          Energy / # Inferences
 
-    and then RULER, `Median energy cost is 1431.4 uJ/inf.` (the median of Energy/Inf., `energy_text`),
+    and then RULER, `Median energy cost is 1431.4 uJ/inf.` (the median of Energy/Inf. as written, `energy_text`),
     `Expanded uncertainty is 2.5 uJ/inf., k = 2.` or `Expanded uncertainty is not known.`, RULER.
 
 The record of an accuracy run: for each input, in the order of the data set from 1,
@@ -105,7 +106,11 @@ FILES: Final = (LOG_FILE, RESULTS_FILE, RECORD_FILE)
 """What a folder of results holds, and nothing else."""
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}")
-"""Of organization, system, and of every file and folder of the code (those may be longer): to be matched whole."""
+"""Of organization and system: to be matched whole."""
+CODE_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,127}")
+"""Of every file and folder of the code: to be matched whole."""
+CODE_CACHES: Final = ("__pycache__", "build", "node_modules")
+"""Folders that the code never has."""
 MAX_FILE_BYTES: Final = 500 * 1024 * 1024
 STATUS: Final = ("available", "preview", "rdi")
 """In small letters; a file may write them in others."""
@@ -222,7 +227,8 @@ class Record(_Strict, frozen=True):
     """What is said of one folder of results.
 
     session: the id of the session that measured it, one for all its folders. created: when that began. run: the
-    session's own record, without a profile. model_file: the model in the package, from its root; null where a stock
+    session's own record, without a profile; in the open division it may be not valid, for the model it is of and the
+    accuracy that this has. model_file: the model in the package, from its root; null where a stock
     firmware does not say which it has. result_sha256, journal_sha256, transcript_sha256: of result.json, journal.jsonl
     and log.jsonl in the session's folder, which stays with whoever measured. log_sha256, results_sha256: of log.txt and
     results.txt beside this file.
