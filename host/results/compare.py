@@ -60,7 +60,7 @@ class SideInfo(_Record, frozen=True):
 class RowRecord(_Record, frozen=True):
     """One quantity of a task in a mode. task, mode: null for the program's size. unit: the board's place in `units`,
     null where a side has one only, or the run was spread over all. unit_of: of a and b, the figures that result.json
-    has, with their u (energy only).
+    has, with their u (energy only); of an accuracy, a fraction, its metric.
 
     change: B / A - 1, of an accuracy B - A; low, high: where it lies with 95 % confidence; null where nobody knows.
     better: whether that is to the good; null where there is no verdict of smaller or larger. how: what it rests on.
@@ -246,7 +246,8 @@ class _Pair:
             if not any(has):
                 continue
             found = self._change(quantity, figures) if all(has) else None
-            yield _row(self.key[:3], quantity, unit_of, figures, found, self._invalid(), has=has, u=self._u(quantity))
+            unit = unit_of or self._metric()
+            yield _row(self.key[:3], quantity, unit, figures, found, self._invalid(), has=has, u=self._u(quantity))
 
     def _has(self, quantity: Quantity) -> tuple[bool, bool]:
         """Whether the runs were made for it; an energy or an accuracy that came to nothing counts as there."""
@@ -258,6 +259,9 @@ class _Pair:
             return None, None
         first, second = (run.energy_uj.u if run and run.energy_uj else None for run in (self.one, self.other))
         return first, second
+
+    def _metric(self) -> str:
+        return next(run.accuracy.metric for run in (self.one, self.other) if run and run.accuracy)
 
     def _invalid(self) -> list[str]:
         return [
@@ -292,7 +296,7 @@ _FIGURES: Final[tuple[tuple[Quantity, str, Any], ...]] = (
     ("latency", "us", lambda run: None if run.latency_us is None else run.latency_us.median),
     ("instructions", "instructions", lambda run: _float(run.instructions_per_inference)),
     ("energy", "uJ", lambda run: None if run.energy_uj is None else run.energy_uj.value),
-    ("accuracy", "fraction", lambda run: None if run.accuracy is None else run.accuracy.value),
+    ("accuracy", "", lambda run: None if run.accuracy is None else run.accuracy.value),
     ("arena", "bytes", lambda run: _float(run.model.arena_bytes)),
 )
 
