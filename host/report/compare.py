@@ -126,12 +126,9 @@ def _quantity(comparison: Comparison, row: RowRecord) -> str:
     if row.quantity == "accuracy":
         return f"accuracy, {_METRICS.get(row.unit_of, row.unit_of)}"
     unit = _UNITS[row.quantity]
-    kind = (
-        ""
-        if comparison.provenance == "measured" or row.quantity not in ("latency", "energy")
-        else comparison.provenance
-    )
-    return f"{row.quantity}, {f'{kind} {unit}'.strip()}" if unit else row.quantity
+    if comparison.provenance != "measured" and row.quantity in ("latency", "energy"):
+        unit = f"{comparison.provenance} {unit}"
+    return f"{row.quantity}, {unit}" if unit else row.quantity
 
 
 def _figure(row: RowRecord, value: float | None, u: float | None) -> str:
