@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import os
 import pkgutil
 import signal
@@ -65,9 +66,19 @@ def _drop_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def _complain(text: object) -> None:
+    """What went wrong, on stderr: it may name what a file or a device sent."""
+    from host.report.terminal import printable
+
+    print(printable(f"host: {text}", sys.stderr.encoding or "utf-8"), file=sys.stderr)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     _open_closed_streams()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name may hold what the stream's encoding does not
     for signum in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(signum) == signal.SIG_DFL:  # not under nohup
             signal.signal(signum, _terminate)
@@ -76,19 +87,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         code: int = args.run(args)
         sys.stdout.flush()
     except UsageError as error:
-        print(f"host: {error}", file=sys.stderr)
+        _complain(error)
         return 2
     except (HostError, EnergyError) as error:
-        print(f"host: {type(error).__name__}: {error}", *getattr(error, "__notes__", ()), sep="\n", file=sys.stderr)
+        _complain("\n".join((f"{type(error).__name__}: {error}", *getattr(error, "__notes__", ()))))
         return 1
     except KeyboardInterrupt:
-        print("host: interrupted", file=sys.stderr)
+        _complain("interrupted")
         return 130
     except BrokenPipeError:
         _drop_stdout()  # its reader went away (`| head`)
         return 1
     except OSError as error:
-        print(f"host: {error}. Is a disk full, or a file or folder not ours to write?", file=sys.stderr)
+        _complain(f"{error}. Is a disk full, or a file or folder not ours to write?")
         _drop_stdout()
         return 1
     return code

@@ -1,17 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""--json, as every command has it: one document on stdout, and nothing else there."""
+"""--json, as every command and action has it: one document on stdout, and nothing else there."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 
-def add_json_argument(parser: argparse.ArgumentParser, instead: str = "the table") -> None:
-    """--json of one command."""
-    parser.add_argument("--json", action="store_true", help=f"print JSON on stdout instead of {instead}")
+def add_json_argument(
+    parser: argparse.ArgumentParser | argparse._MutuallyExclusiveGroup, instead: str = "the table"
+) -> None:
+    """--json of one command, or of one of its actions: it may stand behind either."""
+    # "host monitors check": its default would undo what stands before it.
+    action = isinstance(parser, argparse.ArgumentParser) and len(parser.prog.split()) > 2
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        default=argparse.SUPPRESS if action else False,
+        help=f"print JSON on stdout instead of {instead}",
+    )
 
 
 def print_record(record: bytes) -> None:
@@ -22,6 +32,24 @@ def print_record(record: bytes) -> None:
     sys.stdout.write(text if text.endswith("\n") else text + "\n")
 
 
-def print_json(document: Any) -> None:
-    """A document of dicts, lists, text and finite numbers. Raises ValueError for NaN: JSON has none."""
-    sys.stdout.write(json.dumps(document, indent=2, allow_nan=False) + "\n")
+def print_json(document: Mapping[str, object], *, one_line: bool = False) -> None:
+    """A document of dicts, lists, text, paths and numbers. A number that is none (NaN, infinity) is null.
+
+    one_line: for a reader who does not wait for the end.
+    """
+    sys.stdout.write(json.dumps(_plain(document), indent=None if one_line else 2, allow_nan=False) + "\n")
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(held) for key, held in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_plain(held) for held in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if value is None or isinstance(value, bool | int | float) else _text(str(value))
+
+
+def _text(text: str) -> str:
+    """Without halves of characters, which a path may hold and JSON may not."""
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from host.cli._engine import engine_variant
+from host.cli._json import print_record
 
 
 def run_micro_bench(args: argparse.Namespace) -> int:
@@ -14,7 +14,7 @@ def run_micro_bench(args: argparse.Namespace) -> int:
     from host.errors import UsageError
     from host.report.micro import print_micro
     from host.report.progress import Reporter
-    from host.report.terminal import stdout_console
+    from host.report.terminal import point, stdout_console
     from host.results import micro as results
     from host.runner.micro import MicroPlan, run_micro
 
@@ -37,8 +37,9 @@ def run_micro_bench(args: argparse.Namespace) -> int:
     with Reporter() as reporter:
         folder, found = run_micro(plan, reporter)
     if args.json:
-        sys.stdout.write(results.encode(found).decode())
+        print_record(results.encode(found))
     else:
-        print_micro(found, stdout_console())
-        print(f"results: {folder}")
+        console = stdout_console()
+        print_micro(found, console)
+        point(console, "results", folder)
     return 1 if any(case.refused for case in found.cases) else 0

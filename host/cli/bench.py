@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import shlex
 import sys
 from pathlib import Path
@@ -10,12 +11,16 @@ from typing import TYPE_CHECKING
 
 from host.cli._arguments import current_range, fraction, positive, quantity
 from host.cli._engine import add_engine_arguments, engine_variant
+from host.cli._json import add_json_argument, print_record
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from host.report.progress import Reporter
     from host.results.journal import MonitorPlan, PlanRecord
     from host.runner.session import Outcome
 
+REPORT_FILE = "report.html"
 SUMMARY = "measure latency, energy or accuracy of the models on a board, real or emulated"
 
 
@@ -60,7 +65,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="go on with the session of this result folder; --port may say where its boards are now",
     )
-    parser.add_argument("--json", action="store_true", help="print result.json on stdout instead of the table")
+    parser.add_argument(
+        "--no-report",
+        action="store_true",
+        help="leave out report.html: `host report DIR` makes it from the result folder at any time",
+    )
+    add_json_argument(parser)
 
 
 def _add_boards(parser: argparse.ArgumentParser) -> None:
@@ -230,24 +240,55 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _show(args: argparse.Namespace, outcome: Outcome) -> int:
-    """Print the records; returns the exit code."""
-    from host.report.energy import print_energy
-    from host.report.profile import print_profile
-    from host.report.table import print_result
-    from host.report.terminal import stdout_console
+    """Print the records, and where they are; returns the exit code."""
+    from host.report.terminal import point, stderr_console, stdout_console
     from host.results import schema
 
     if args.json:
-        sys.stdout.write(schema.encode(outcome.result).decode())
+        print_record(schema.encode(outcome.result))
     else:
-        console = stdout_console()
-        print_result(outcome.result, console)
-        for run in outcome.result.runs:
-            print_energy(outcome.result, run, console)
-        for run in outcome.result.runs:
-            print_profile(outcome.result, run, console)
-        print(f"results: {outcome.folder}")
+        _print_tables(outcome, stdout_console())
+    # The document is alone on stdout; who reads it may want to know where its folder is all the same.
+    console = stderr_console() if args.json else stdout_console()
+    point(console, "results", outcome.folder)
+    report = None if args.no_report else _report(outcome.folder)
     if not outcome.complete:
         folder = shlex.quote(str(outcome.folder))
         print(f"host: not everything is finished; to go on: host bench --resume {folder}", file=sys.stderr)
+    if report is not None:
+        point(console, "report", report)
     return 0 if outcome.complete and all(run.valid for run in outcome.result.runs) else 1
+
+
+def _print_tables(outcome: Outcome, console: Console) -> None:
+    from host.report.energy import print_energy
+    from host.report.profile import print_profile
+    from host.report.table import print_result
+
+    print_result(outcome.result, console)
+    for run in outcome.result.runs:
+        print_energy(outcome.result, run, console)
+    for run in outcome.result.runs:
+        print_profile(outcome.result, run, console)
+
+
+def _report(folder: Path) -> Path | None:
+    """The page that shows the result. None where it cannot be made: what was measured is in the folder already, and
+    no defect of a page takes that away."""
+    from host.report.progress import Reporter
+    from host.report.terminal import say, stderr_console
+
+    sys.stdout.flush()  # the figures need not wait for it
+    with Reporter() as reporter, reporter.step("making the report"):
+        try:
+            render = importlib.import_module("host.report.page.render")
+            path: Path = render.write_report([folder], folder / REPORT_FILE)
+            return path
+        except Exception as error:
+            failed = f"{type(error).__name__}: {error}"
+    say(
+        stderr_console(),
+        *f"host: warning: there is no report, {failed}".splitlines(),
+        f"host: the result is whole; to try again: host report {shlex.quote(str(folder))}",
+    )
+    return None

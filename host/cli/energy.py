@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from host.cli._arguments import positive, quantity
+from host.cli._json import add_json_argument, print_record
 
 SUMMARY = "integrate recorded traces again: energy per inference, replayed"
 
@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--inferences", type=positive, metavar="N", help="in each window; default: as the trace tells")
     parser.add_argument("--net", action="store_true", help="without what the idle board takes meanwhile")
     parser.add_argument("--voltage", type=quantity, metavar="V", help="what it was, where nobody measured it")
-    parser.add_argument("--json", action="store_true", help="print the record on stdout instead of the text")
+    add_json_argument(parser, "the text")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     recover_traces(args.traces)
     replay = replay_traces(args.traces, inferences=args.inferences, net=args.net, voltage_v=args.voltage)
     if args.json:
-        sys.stdout.write(records.encode(replay).decode())
+        print_record(records.encode(replay))
     else:
         print_replay(replay, stdout_console())
     return 0 if replay.valid else 1

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from host.cli._json import add_json_argument, print_record
 
 if TYPE_CHECKING:
     from host.variant import Variant
@@ -31,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where upstream's Cortex-M build was run, see firmware/engine/tflm/README.md; default: TFLM_DIR",
     )
     parser.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="parent of the result folder")
-    parser.add_argument("--json", action="store_true", help="print the record on stdout instead of the tables")
+    add_json_argument(parser, "the tables")
     parser.add_argument(
         "--record",
         type=Path,
@@ -57,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     from host.errors import HostError
     from host.report.engine_bench import plot, print_bench
     from host.report.progress import Reporter
-    from host.report.terminal import stdout_console
+    from host.report.terminal import point, stdout_console
     from host.results import engine_bench as records
     from host.results import record
     from host.runner.engine_bench import emulated_boards, recorded_counts, run_engine_bench
@@ -76,8 +77,9 @@ def run(args: argparse.Namespace) -> int:
     if args.record is not None:
         record.write_file(args.record, recorded_counts(bench))
     if args.json:
-        sys.stdout.write(records.encode(bench).decode())
+        print_record(records.encode(bench))
     else:
-        print_bench(bench, stdout_console())
-        print(f"results: {folder}")
+        console = stdout_console()
+        print_bench(bench, console)
+        point(console, "results", folder)
     return 0

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import sys
+
+from host.cli._json import add_json_argument, print_record
 
 SUMMARY = "compare the stock protocol and the fast link on modelled lines, side by side"
 
@@ -15,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--turnaround-ms", type=float, metavar="MS", help="what the line adds to each answer; default: 1"
     )
-    parser.add_argument("--json", action="store_true", help="print the record on stdout instead of the table")
+    add_json_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -33,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("a baud rate is 300 at least, an inference takes 0 to 10000 ms, a turnaround 0 to 1000 ms")
     bench = run_link_bench(bauds, inference_s, turnaround_s)
     if args.json:
-        sys.stdout.write(results.encode(bench).decode())
+        print_record(results.encode(bench))
     else:
         print_link_bench(bench, stdout_console())
     return 0

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from host.cli._arguments import positive
 from host.cli._engine import add_engine_arguments, engine_variant
+from host.cli._json import add_json_argument, print_record
 
 SUMMARY = "hold a board's outputs against tflite-micro's, bit for bit, for any .tflite model"
 
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--count", type=positive, metavar="N", help="so many inputs; default: 5 random ones, all files")
     parser.add_argument("--seed", type=_natural, default=0, metavar="S", help="of the random inputs; default: 0")
-    parser.add_argument("--json", action="store_true", help="print the record as JSON instead of the table")
+    add_json_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     with Reporter() as reporter:
         found = verify(plan, reporter)
     if args.json:
-        sys.stdout.write(verification.encode(found).decode())
+        print_record(verification.encode(found))
     else:
         print_verification(found, stdout_console())
     return 0 if all(check.outcome == "equal" for check in found.models) else 1

@@ -6,6 +6,7 @@
     table = listing("task", "change", "verdict", numbers=("change",)) # text; numbers are on the right, never broken
     table.add_row("kws01", "-1.2 %", "smaller")
     show(console, table)
+    point(console, "results", folder)                                 # a path: never wrapped
 
 On a terminal: boxes and colour, sentences wrapped at words, and a table that does not fit becomes a block a row. No
 terminal, or TERM=dumb: plain, a row is a line and a sentence is a line, however long; columns are aligned by spaces.
@@ -132,6 +133,11 @@ def say(console: Console, *lines: str, indent: int = 0, style: str = "") -> None
             _print(console, " " * indent + piece, style)
 
 
+def point(console: Console, what: str, path: object) -> None:
+    """Print `what: path` as one line whatever the width: a person copies it, a program takes the last line."""
+    _print(console, printable(f"{what}: {path}", console.encoding).replace("\n", "\\n"))
+
+
 def show(console: Console, table: Listing) -> None:
     """Print a table as the console can have it; nothing of it is left out, whatever the width."""
     table = _clean(table, console.encoding)
@@ -169,14 +175,15 @@ def _clean(table: Listing, encoding: str) -> Listing:
 
 def _wrapped(text: str, width: int) -> Iterator[str]:
     """Pieces of a sentence that fit, broken at spaces. A longer word stays whole: somebody may want to copy it."""
+    lead = text[: len(text) - len(text.lstrip(" "))]
     line = ""
-    for word in text.split(" "):
-        if line and cell_len(line) + 1 + cell_len(word) > width:
-            yield line
+    for word in text.strip(" ").split(" "):
+        if line and cell_len(lead) + cell_len(line) + 1 + cell_len(word) > width:
+            yield lead + line
             line = word
         else:
             line = f"{line} {word}" if line else word
-    yield line
+    yield lead + line
 
 
 def _joined(cell: str) -> str:

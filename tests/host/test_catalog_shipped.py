@@ -114,11 +114,11 @@ def test_with_a_package_index_only_ic01_comes_from_wheels(tmp_path):
 def test_host_models_and_host_data_list_what_is_in_use(data_dir, monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("TINYJOULE_DATA", str(data_dir))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert models.run(Namespace(fetch=False)) == 0
+    assert models.run(Namespace(fetch=False, json=False)) == 0
     listed = capsys.readouterr().out
     assert "pretrainedResnet_quant.tflite" in listed
     assert "aeea43680070" in listed
-    assert data.run(Namespace(fetch=False)) == 0
+    assert data.run(Namespace(fetch=False, json=False)) == 0
     listed = capsys.readouterr().out
     assert "official eembc/energyrunner@cf7c2f26" in listed
     assert "20 CIFAR-10 test images (package foolbox 3.3.4)" in listed
@@ -127,11 +127,11 @@ def test_host_models_and_host_data_list_what_is_in_use(data_dir, monkeypatch, tm
 def test_listings_say_what_is_missing_and_fail_on_a_wrong_file(monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("TINYJOULE_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert models.run(Namespace(fetch=False)) == 0
+    assert models.run(Namespace(fetch=False, json=False)) == 0
     assert "not here" in capsys.readouterr().out
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "kws_ref_model.tflite").write_bytes(b"wrong")
-    assert models.run(Namespace(fetch=False)) == 1
+    assert models.run(Namespace(fetch=False, json=False)) == 1
     listed = capsys.readouterr().out
     assert "WRONG" in listed
     assert sha(b"wrong") in listed
