@@ -67,9 +67,10 @@
           y: { range: (chart, low, high) => levels(low, high) },
         },
         axes: [
-          { ...axis, grid: { show: false }, values: (chart, ticks) => this.ticks(ticks), space: 72, size: 44,
-            label: "seconds of the file", labelSize: 18, labelGap: 0, labelFont: this.paint.font },
-          { ...axis, grid: { stroke: () => this.paint.line, width: 1 }, size: 56 },
+          { ...axis, grid: { show: false }, values: (chart, ticks) => this.ticks(ticks), space: 72, size: 30,
+            label: "seconds of the file", labelSize: 20, labelGap: 0, labelFont: this.paint.font },
+          { ...axis, grid: { stroke: () => this.paint.line, width: 1 }, size: 46,
+            label: `power, ${this.unit}`, labelSize: 22, labelGap: 0, labelFont: this.paint.font },
         ],
         series: [{}, { ...series }, { ...series }],
         bands: [{ series: [2, 1], fill: () => this.paint.area }],
@@ -89,7 +90,9 @@
       const step_s = values.length > 1 ? values[1] - values[0] : width_s;
       let zero_s = 0;
       if (unit < 1) zero_s = Math.floor(this.shown[0] / (unit * 1e3) + 1e-9) * unit * 1e3;
-      const digits = Math.min(Math.max(Math.ceil(-Math.log10(step_s / unit) - 1e-6), 0), 6);
+      const step = step_s / unit;
+      let digits = 0;
+      while (digits < 6 && Math.abs(step * 10 ** digits - Math.round(step * 10 ** digits)) > 1e-3) digits += 1;
       const after = unit < 1 ? `${name} after ${seconds(zero_s, unit * 1e3)}` : "seconds";
       this.chart && (this.chart.axes[0].label = `${after} of the file`);
       return values.map((value) => ((value - zero_s) / unit).toFixed(digits));
