@@ -16,10 +16,12 @@ from pathlib import Path, PurePosixPath
 from host import catalog, embed
 from host.boards import find_boards
 from host.catalog import ModelFile
+from host.catalog.files import file_digest
 from host.errors import HostError, ResultInvalid, SetupError, UsageError
 from host.paths import PROJECT_DIR
+from host.results.record import write_file
 from host.submission.gather import Cell, Gathered
-from host.submission.layout import CODE_CACHES, CODE_NAME, MAX_FILE_BYTES
+from host.submission.layout import CODE_CACHES, CODE_NAME, MAX_FILE_BYTES, SUMS_FILE
 
 MAX_FILES = 50_000
 README = "README.md"
@@ -120,6 +122,13 @@ def copy(code: Code, folder: Path) -> None:
             (folder / README).write_text(code.readme, encoding="utf-8")
     except OSError as error:
         raise HostError(f"cannot copy the code to {folder}: {error}. Free some room, or choose another -o.") from error
+
+
+def write_sums(folder: Path) -> None:
+    """The hash of every file in `folder`, so that one that was damaged can be told. Raises HostError."""
+    files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    lines = [f"{file_digest(files[name], 'sha256')}  {name}\n" for name in sorted(files)]
+    write_file(folder / SUMS_FILE, "".join(lines).encode())
 
 
 def _own_sources(board: str) -> Iterator[tuple[PurePosixPath, Path]]:

@@ -70,11 +70,15 @@ results.txt
     The record's lines as they are in log.txt, without those that name an input (`  Input ...` and `Input ...`).
 
 results.json
-    `Record`, as UTF-8 JSON.
+    `Record` with its seal, as `encode` writes it.
+
+SHA256SUMS, in every folder of code
+    The hash of every other file there. The folder has a README, which says how the firmware is built.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import re
@@ -111,6 +115,8 @@ CODE_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,127}")
 """Of every file and folder of the code: to be matched whole."""
 CODE_CACHES: Final = ("__pycache__", "build", "node_modules")
 """Folders that the code never has."""
+SUMS_FILE: Final = "SHA256SUMS"
+"""In a folder of code: `<sha256>  <path>` and a line feed for every other file there, in the order of their paths."""
 MAX_FILE_BYTES: Final = 500 * 1024 * 1024
 STATUS: Final = ("available", "preview", "rdi")
 """In small letters; a file may write them in others."""
@@ -231,7 +237,7 @@ class Record(_Strict, frozen=True):
     accuracy that this has. model_file: the model in the package, from its root; null where a stock
     firmware does not say which it has. result_sha256, journal_sha256, transcript_sha256: of result.json, journal.jsonl
     and log.jsonl in the session's folder, which stays with whoever measured. log_sha256, results_sha256: of log.txt and
-    results.txt beside this file.
+    results.txt beside this file. code_sha256: of SUMS_FILE in the folder of the code. seal: see `sealed`.
     """
 
     schema: Literal["tinyjoule.submission/1"]
@@ -254,6 +260,8 @@ class Record(_Strict, frozen=True):
     transcript_sha256: Sha256
     log_sha256: Sha256
     results_sha256: Sha256
+    code_sha256: Sha256
+    seal: Sha256 = "0" * 64
 
 
 def decode(text: bytes) -> Record:
@@ -270,6 +278,13 @@ def encode(record: Record) -> bytes:
     if decode(text) != record:
         raise ResultInvalid("the record does not survive being written and read back: this is a bug in tinyjoule")
     return text
+
+
+def sealed(record: Record) -> Record:
+    """The record with its seal: the sha256 of what `encode` writes of it with a seal of 64 zeros. No signature: it
+    shows that a byte was changed by accident, and nothing else in a package would."""
+    blank = msgspec.structs.replace(record, seal="0" * 64)
+    return msgspec.structs.replace(record, seal=hashlib.sha256(encode(blank)).hexdigest())
 
 
 def system_path(division: str, organization: str, system: str) -> PurePosixPath:

@@ -92,6 +92,7 @@ def write_package(gathered: Gathered, fields: Mapping[str, str], request: Reques
             implementation = sources.of(cells[0])
             place = layout.code_path(request.division, request.organization, benchmark, request.name)
             code.copy(implementation, folder.joinpath(place))
+            code.write_sums(folder.joinpath(place))
             model = None if implementation.model is None else str(place / implementation.model)
             for cell in cells:
                 _write_results(cell, request, model, folder)
@@ -103,6 +104,7 @@ def _write_results(cell: Cell, request: Request, model_file: str | None, folder:
     place = layout.results_path(
         request.division, request.organization, request.name, cell.benchmark.name, cell.run.mode
     )
+    code_place = layout.code_path(request.division, request.organization, cell.benchmark.name, request.name)
     results = folder.joinpath(place)
     results.mkdir(parents=True)
     write_logs(cell, results)
@@ -128,8 +130,9 @@ def _write_results(cell: Cell, request: Request, model_file: str | None, folder:
         transcript_sha256=session.transcript_sha256,
         log_sha256=sha256((results / layout.LOG_FILE).read_bytes()),
         results_sha256=sha256((results / layout.RESULTS_FILE).read_bytes()),
+        code_sha256=sha256((folder.joinpath(code_place) / layout.SUMS_FILE).read_bytes()),
     )
-    write_file(results / layout.RECORD_FILE, layout.encode(record))
+    write_file(results / layout.RECORD_FILE, layout.encode(layout.sealed(record)))
 
 
 @contextlib.contextmanager
