@@ -17,13 +17,13 @@
       this.before = [];
       this.shown = [0, this.trace.duration_s];
       this.turn = 0;
+      this.named = this.trace.marks.some((mark) => mark.kind === "operator"); // they have a line of their own
       for (const part of root.querySelectorAll(".tools, .readout, .plot, .key")) part.hidden = false;
       for (const kind of ["operator", "gap"]) {
-        const some = this.trace.marks.some((mark) => mark.kind === kind);
-        root.querySelector(`.key [data-kind="${kind}"]`).hidden = !some;
-        const button = root.querySelector("[data-do='operators']");
-        if (kind === "operator" && button) button.hidden = !some;
+        root.querySelector(`.key [data-kind="${kind}"]`).hidden = !this.trace.marks.some((mark) => mark.kind === kind);
       }
+      const operators = root.querySelector("[data-do='operators']");
+      if (operators) operators.hidden = !this.named;
       root.classList.add("live");
     }
 
@@ -54,7 +54,7 @@
       return {
         width: this.box.clientWidth,
         height: this.box.clientHeight,
-        padding: [22, 10, 0, 0],
+        padding: [this.named ? 40 : 22, 18, 0, 0],
         legend: { show: false },
         cursor: {
           y: false,
@@ -69,7 +69,8 @@
         axes: [
           { ...axis, grid: { show: false }, values: (chart, ticks) => this.ticks(ticks), space: 72, size: 30,
             label: "seconds of the file", labelSize: 20, labelGap: 0, labelFont: this.paint.font },
-          { ...axis, grid: { stroke: () => this.paint.line, width: 1 }, size: 46,
+          { ...axis, grid: { stroke: () => this.paint.line, width: 1 }, size: 50,
+            values: (chart, ticks) => ticks.map((value) => value.toFixed(decimals(ticks[1] - ticks[0]))),
             label: `power, ${this.unit}`, labelSize: 22, labelGap: 0, labelFont: this.paint.font },
         ],
         series: [{}, { ...series }, { ...series }],
@@ -90,10 +91,8 @@
       const step_s = values.length > 1 ? values[1] - values[0] : width_s;
       let zero_s = 0;
       if (unit < 1) zero_s = Math.floor(this.shown[0] / (unit * 1e3) + 1e-9) * unit * 1e3;
-      const step = step_s / unit;
-      let digits = 0;
-      while (digits < 6 && Math.abs(step * 10 ** digits - Math.round(step * 10 ** digits)) > 1e-3) digits += 1;
-      const after = unit < 1 ? `${name} after ${seconds(zero_s, unit * 1e3)}` : "seconds";
+      const digits = decimals(step_s / unit);
+      const after = zero_s ? `${name} after ${seconds(zero_s, unit * 1e3)}` : { s: "seconds" }[name] ?? name;
       this.chart && (this.chart.axes[0].label = `${after} of the file`);
       return values.map((value) => ((value - zero_s) / unit).toFixed(digits));
     }
@@ -318,7 +317,7 @@
         ctx.fillStyle = tone[mark.kind];
         ctx.fillRect(place.left, bbox.top, place.width, bbox.height);
         if (mark.kind === "gap" || !mark.valid) this.hatch(place);
-        if (mark.kind === "window") {
+        if (mark.kind === "window") { // an edge is a moment: it is drawn as a line
           ctx.strokeStyle = this.paint.windowInk;
           ctx.globalAlpha = 0.5;
           ctx.strokeRect(place.left, bbox.top - 1, place.width, bbox.height + 2);
@@ -368,17 +367,19 @@
         odd = mark.kind === "operator" ? !odd : odd;
         if (!place) continue;
         const middle = place.left + place.width / 2;
-        const foot = bbox.top + bbox.height - high;
-        if (mark.kind === "operator") {
+        const operator = mark.kind === "operator";
+        const line = this.named && !operator ? 2 : 1; // above the plot: operators nearest to it
+        const top = bbox.top - line * (high + 2 * devicePixelRatio);
+        if (operator) {
           ctx.fillStyle = odd ? this.paint.operator : this.paint.operatorOdd;
-          ctx.fillRect(place.left, foot, place.width, high);
+          ctx.fillRect(place.left, top, place.width, high);
         }
         const name = mark.valid ? mark.name : `${mark.name}, not valid`;
         const text = [name, name.replace("window ", "").replace(/^(\d+) .*/, "$1")]
           .find((each) => ctx.measureText(each).width + 6 * devicePixelRatio < place.width);
         if (text === undefined) continue;
         ctx.fillStyle = tone[mark.kind] ?? this.paint.ink;
-        ctx.fillText(text, middle, mark.kind === "operator" ? foot + high / 2 : bbox.top - high / 2 - 2 * devicePixelRatio);
+        ctx.fillText(text, middle, top + high / 2);
       }
       ctx.restore();
     }
@@ -387,6 +388,13 @@
       this.paint = colours(this.root);
       this.chart.redraw(false, true);
     }
+  }
+
+  // How many digits behind the point tell ticks of a step apart.
+  function decimals(step) {
+    let digits = 0;
+    while (digits < 6 && Math.abs(step * 10 ** digits - Math.round(step * 10 ** digits)) > 1e-3) digits += 1;
+    return digits;
   }
 
   // From zero unless the view is far from it.
