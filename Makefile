@@ -77,10 +77,10 @@ format: setup-dev
 	$(BIN)/ruff format .
 	$(BIN)/clang-format -i $(C_SOURCES)
 
-# The theme's advertisement is no warning about the pages.
+# The theme's advertisement is no warning about the pages. Without --quiet, which hides warnings from --strict too.
 docs: export NO_MKDOCS_2_WARNING = 1
 docs: setup-dev
-	@$(BIN)/mkdocs build --strict --quiet
+	@$(BIN)/mkdocs build --strict
 	@echo build/docs/index.html
 
 clean:

@@ -1,4 +1,7 @@
-"""Write firmware/core/wire_table.h from wire.toml: `python -m host.wire.gen`. A test compares the committed file."""
+"""Write firmware/core/wire_table.h from wire.toml: `python -m host.wire.gen`. A test compares the committed file.
+
+The guides' page on the protocol is reference.py's: it is made when they are built, and not kept.
+"""
 
 from __future__ import annotations
 
