@@ -47,7 +47,7 @@ TYPES: Final = {
     "floats": "numbers with three places behind the point, commas between",
 }
 
-_LINE: Final = re.compile(r'^(?P<key>[\w-]+) = (?:"(?:[^"\\]|\\.)*"|[^"#]*?)\s*(?:# (?P<note>.*))?$')
+_LINE: Final = re.compile(r'^(?P<key>[\w-]+) = (?:"(?:[^"\\]|\\.)*"|\[[^\]]*\]|[^"#]*?)\s*(?:# (?P<note>.*))?$')
 _MORE: Final = re.compile(r"^\s{4,}# (?P<note>.*)$")
 _TABLE: Final = re.compile(r"^\[+(?P<name>[\w.]+)\]+(?:\s*# (?P<note>.*))?$")
 
