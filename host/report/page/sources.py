@@ -116,6 +116,7 @@ def _task(cells: Cells, place: int, run: Run, board: str) -> Facts:
             fact("from", "dataset.source"), fact("inputs", "dataset.n", thousands),
             fact("SHA-256 of the inputs", "dataset.sha256"), fact("SHA-256 of the labels", "dataset.labels_sha256"),
             fact("profiled on", "profile.input"), fact("profiled inferences", "profile.inferences", thousands),
+            fact("unit of the latency", "latency_us.unit"), fact("coverage factor k", "energy_uj.k", digits("g")),
             fact("clock resolves", "profile.resolution_us", lambda us: f"{us:g} us"),
             fact("limit of clock drift", "clock.limit", digits(".1%")),
         )),
