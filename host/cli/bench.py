@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import shlex
 import sys
 from pathlib import Path
@@ -281,9 +280,9 @@ def _report(folder: Path) -> Path | None:
     sys.stdout.flush()  # the figures need not wait for it
     with Reporter() as reporter, reporter.step("making the report"):
         try:
-            render = importlib.import_module("host.report.page.render")
-            path: Path = render.write_report([folder], folder / REPORT_FILE)
-            return path
+            from host.report.page.render import write_report
+
+            return write_report([folder], folder / REPORT_FILE)
         except Exception as error:
             failed = f"{type(error).__name__}: {error}"
     say(

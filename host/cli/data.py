@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from host.cli._listing import Entry
 
 SUMMARY = "list the data sets in use; fetch the official ones, import your own"
-COLUMNS = ("task", "data set in use", "source", "inputs", "one input, bytes", "sha256", "metric and target")
+COLUMNS = ("task", "data set\nin use", "source", "inputs", "one input,\nbytes", "sha256", "metric\nand target")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from host.cli._listing import Entry
 
 SUMMARY = "list the models in use; add a .tflite file of your own to a task"
-COLUMNS = ("task", "model in use", "source", "title", "size, bytes", "sha256", "one input on the wire")
+COLUMNS = ("task", "model\nin use", "source", "title", "size,\nbytes", "sha256", "one input\non the wire")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

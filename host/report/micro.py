@@ -45,7 +45,7 @@ def operator_table(micro: Micro, cases: list[MicroCase]) -> Listing:
     best = min((cost for cost in costs if cost is not None), default=0.0)
     whole = "instructions" if micro.counted else "time, us"
     numbers = ("MACs", "outputs", whole, f"{micro.unit}\nper {cases[0].per}", "against\nbest")
-    table = listing("series", "shape", *numbers, numbers=numbers, whole=("shape",))
+    table = listing("series", "shape", *numbers, numbers=numbers, whole=("shape",), optional=("outputs", "MACs"))
     for case, cost in zip(cases, costs, strict=True):
         row = [case.series, case.shape, f"{case.macs:,}" if case.macs else "-", f"{case.output_elements:,}"]
         if cost is None:

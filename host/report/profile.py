@@ -49,7 +49,12 @@ def profile_table(result: Result, profile: Profile) -> Listing:
     energy = [time_title.replace("us", "uJ")] if profile.energy_deviation is not None else []
     # A hundred columns do not hold both; what a MAC costs is told by a profile without energy.
     titles = ("MACs", "bytes", time_title, *extra, "share", *(energy or [witness.per_mac]))
-    table = listing("#", "operator", "output", *titles, numbers=("#", *titles), whole=("operator", "output"))
+    table = listing(
+        *("#", "operator", "output", *titles),
+        numbers=("#", *titles),
+        whole=("operator", "output"),
+        optional=("bytes", "output", "MACs"),
+    )
 
     def numbers(macs: int, size: int, us: float | None, value: float | None, uj: float | None) -> list[str]:
         shown = [_number(value, 0)] if extra else []

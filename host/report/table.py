@@ -37,7 +37,7 @@ def _spread(run: Run) -> str:
     text = f"{latency.cv:.3%}"
     if latency.interval is not None:
         low, high = (f"{end / 1e3:.3f}" for end in (latency.interval.low, latency.interval.high))
-        text += f"\n{low}" if low == high else f"\n{low} to\n{high}"
+        text += f",\n{low}" if low == high else f",\n{low} to\n{high}"
     return text
 
 
@@ -50,7 +50,7 @@ def _energy(run: Run) -> str:
         lines.append("no accuracy data")
     if energy.net is not None:
         lines.append("net of idle")
-    return "\n".join(lines)
+    return ",\n".join(lines)
 
 
 def _power(run: Run) -> str:
@@ -58,7 +58,7 @@ def _power(run: Run) -> str:
     if energy is None:
         return NONE
     mean = NONE if energy.mean_mw is None else f"{energy.mean_mw:#.4g}"
-    return mean if energy.idle_mw is None else f"{mean}\nidle {energy.idle_mw:#.3g}"
+    return mean if energy.idle_mw is None else f"{mean},\nidle {energy.idle_mw:#.3g}"
 
 
 def _throughput(run: Run) -> str:
@@ -92,7 +92,7 @@ def _accuracy(run: Run) -> str:
         lines.append(f"{whose} target, {accuracy.text(accuracy.target)}: {met}")
     elif not is_synthetic(run):
         lines.append("no target: not the official\nmodel and whole official set")
-    return "\n".join(lines)
+    return ",\n".join(lines)
 
 
 def accuracy_text(accuracy: Accuracy) -> str:
@@ -102,7 +102,7 @@ def accuracy_text(accuracy: Accuracy) -> str:
     if accuracy.metric == "auc":
         return f"{accuracy.text(accuracy.value)} on {accuracy.n} inputs"
     text = f"{accuracy.text(accuracy.value)} ({round(accuracy.value * accuracy.n)} of {accuracy.n})"
-    return text if accuracy.auc is None else f"{text}\nAUC {accuracy.auc:.4f}"
+    return text if accuracy.auc is None else f"{text},\nAUC {accuracy.auc:.4f}"
 
 
 def _verdict(run: Run) -> str:

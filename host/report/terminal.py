@@ -93,6 +93,7 @@ class Listing:
 
     columns: tuple[_Column, ...]
     boxed: bool = False
+    optional: tuple[str, ...] = ()
     rows: list[tuple[str, ...]] = field(default_factory=list)
     sections: set[int] = field(default_factory=set)
     """Rows above which a line is drawn."""
@@ -108,11 +109,18 @@ class Listing:
         self.sections.add(len(self.rows))
 
 
-def listing(*titles: str, numbers: Collection[str] = (), whole: Collection[str] = (), boxed: bool = False) -> Listing:
+def listing(
+    *titles: str,
+    numbers: Collection[str] = (),
+    whole: Collection[str] = (),
+    boxed: bool = False,
+    optional: Sequence[str] = (),
+) -> Listing:
     """An empty table. The first column is what a person types next and is never broken, nor is one of `whole`.
 
     numbers: titles of columns that are on the right and never broken; those that end in "bytes" are without being
-    named. boxed: with lines between the columns, for figures.
+    named. boxed: with lines between the columns where there is room, for figures. optional: columns that a terminal
+    which is too narrow does without, the first of them first, before it gives up on a table; it says so.
     """
     return Listing(
         tuple(
@@ -121,6 +129,7 @@ def listing(*titles: str, numbers: Collection[str] = (), whole: Collection[str] 
             for number in (title in numbers or title.endswith("bytes"),)
         ),
         boxed,
+        tuple(optional),
     )
 
 
@@ -145,10 +154,14 @@ def show(console: Console, table: Listing) -> None:
         for line in _aligned(table):
             _print(console, line)
         return
-    drawn = _drawn(table, console)
-    if drawn is not None:
-        console.print(drawn)
-        return
+    for count in range(len(table.optional) + 1):
+        drawn = _drawn(_without(table, table.optional[:count]), console)
+        if drawn is not None:
+            console.print(drawn)
+            if count:
+                left = ", ".join(_joined(title) for title in table.optional[:count])
+                say(console, f"left out, because the terminal has {console.width} columns: {left}")
+            return
     for row in table.rows:
         say(console, _joined(f"{table.columns[0].title}: {row[0]}"), style="bold")
         say(console, *_card(table, row), indent=2)
@@ -170,7 +183,16 @@ def _clean(table: Listing, encoding: str) -> Listing:
         return printable(text, encoding)
 
     columns = tuple(_Column(clean(column.title), column.number, column.whole) for column in table.columns)
-    return Listing(columns, table.boxed, [tuple(map(clean, row)) for row in table.rows], table.sections)
+    rows = [tuple(map(clean, row)) for row in table.rows]
+    return Listing(columns, table.boxed, tuple(map(clean, table.optional)), rows, table.sections)
+
+
+def _without(table: Listing, titles: Collection[str]) -> Listing:
+    kept = [place for place, column in enumerate(table.columns) if column.title not in titles]
+    columns = tuple(table.columns[place] for place in kept)
+    return Listing(
+        columns, table.boxed, (), [tuple(row[place] for place in kept) for row in table.rows], table.sections
+    )
 
 
 def _wrapped(text: str, width: int) -> Iterator[str]:
@@ -216,10 +238,11 @@ def _fitted(table: Listing, room: int) -> list[int] | None:
     """A width for each column, together at most `room`; None where that would break what must stay whole."""
     titles = tuple(column.title for column in table.columns)
     widths = _natural_widths([titles, *table.rows])
+    held = _natural_widths([[""] * len(titles), *table.rows])  # a title may always be broken
     words = _natural_widths([[re.sub(r"\s+", "\n", cell) for cell in row] for row in (titles, *table.rows)])
     least = [
-        width if column.whole else min(width, word, _WORD)
-        for column, width, word in zip(table.columns, widths, words, strict=True)
+        max(min(width, word, _WORD), cells if column.whole else 0)
+        for column, width, cells, word in zip(table.columns, widths, held, words, strict=True)
     ]
     if sum(least) > room:
         return None
@@ -235,7 +258,11 @@ def _fitted(table: Listing, room: int) -> list[int] | None:
 
 def _drawn(table: Listing, console: Console) -> Table | None:
     """The table as rich draws it; None where the console is too narrow for it."""
-    drawn = Table(box=HEAVY_HEAD) if table.boxed else Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    boxed = _drawn_in(Table(box=HEAVY_HEAD), table, console) if table.boxed else None
+    return boxed or _drawn_in(Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False), table, console)
+
+
+def _drawn_in(drawn: Table, table: Listing, console: Console) -> Table | None:
     for column in table.columns:
         drawn.add_column(
             _coloured(column.title, "bold"), justify="right" if column.number else "left", overflow="fold", width=1

@@ -51,7 +51,7 @@ def print_trace(trace: TraceReader, console: Console) -> None:
     """Print what a trace holds."""
     say(console, heading(trace), style="bold")
     numbers = ("from s", "to s", "samples", "lost", "window s", "live uJ")
-    table = listing("capture", "what", *numbers, "remarks", numbers=numbers)
+    table = listing("capture", "what", *numbers, "remarks", numbers=numbers, optional=("live uJ", "samples"))
     for capture in trace.captures:
         table.add_row(*_row(trace, capture))
     show(console, table)

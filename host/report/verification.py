@@ -24,7 +24,7 @@ def difference(check: ModelCheck) -> str:
 def verdict(check: ModelCheck) -> str:
     """Outcome, reason and place."""
     lines = [_VERDICTS[check.outcome], check.reason, difference(check)]
-    return "\n".join(line for line in lines if line)
+    return ";\n".join(line for line in lines if line)
 
 
 def print_verification(verification: Verification, console: Console) -> None:
