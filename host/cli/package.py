@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from host.cli._json import add_json_argument, print_json
 
 if TYPE_CHECKING:
+    from host.submission.check import Report
     from host.submission.gather import Gathered
     from host.submission.system import Ask
     from host.submission.write import Written
@@ -55,9 +56,48 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check(out: Path, as_json: bool) -> int:
-    from host.errors import UsageError
+    from host.submission.check import NOT_CHECKED, check
 
-    raise UsageError(f"{out}: there is no check yet; {as_json=}")
+    report = check(out)
+    if as_json:
+        print_json(
+            {
+                "package": str(out),
+                "good": report.good,
+                "files": report.files,
+                "bytes": report.bytes,
+                "results": list(report.results),
+                "breaches": [
+                    {"path": one.path, "rule": one.rule, "what": one.what, "remedy": one.remedy}
+                    for one in report.breaches
+                ],
+                "left_out": report.left_out,
+                "not_checked": list(NOT_CHECKED),
+            }
+        )
+        return 0 if report.good else 1
+    _print_report(report, out)
+    return 0 if report.good else 1
+
+
+def _print_report(report: Report, out: Path) -> None:
+    from host.report.terminal import say, stdout_console
+    from host.submission.check import NOT_CHECKED
+
+    console = stdout_console()
+    for breach in report.breaches:
+        say(console, str(breach))
+    if report.left_out:
+        say(console, f"... and {report.left_out} breaches more, mostly of the same kind")
+    for result in report.results:
+        say(console, f"ok: {result}")
+    count = len(report.breaches) + report.left_out
+    if count:
+        say(console, f"{out}: {count} breaches of the rules: INVALID")
+        return
+    say(console, f"{out}: {report.files} files, {report.bytes:,} bytes, no breach of the rules.", "Not checked:")
+    for what in NOT_CHECKED:
+        say(console, what, indent=2)
 
 
 def _write(args: argparse.Namespace) -> int:
