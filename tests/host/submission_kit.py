@@ -2,8 +2,8 @@
 """Sessions that were `measured`, in a second: a board in memory whose clock jumps, and a power monitor that watches it.
 
 Everything of the host is real: sessions, journal, log, run rules. The board says that it is a nucleo_l4r5zi with the
-build that this checkout makes, and the official models; its inputs are made up, as many as the official sets have. The
-host's clock jumps with the board's: a window of 10 s takes no time.
+build that this checkout makes, and the official models; it has the official lists of inputs and labels, and inputs that
+are made up. The host's clock jumps with the board's: a window of 10 s takes no time.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import contextlib
 import dataclasses
 import functools
 import hashlib
+import os
 import struct
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -38,7 +39,7 @@ from host.results.journal import MonitorPlan
 from host.runner import monitor as monitor_module
 from host.runner import session as session_module
 from host.runner import target as target_module
-from host.runner.outputs import read_format
+from host.runner.outputs import OutputFormat, read_format
 from host.runner.plan import Plan, Workload
 from host.runner.session import run_session
 from host.submission.layout import BENCHMARKS
@@ -133,8 +134,12 @@ class Work:
     dataset: Dataset
     found: Mapping[bytes, int]
 
+    @functools.cached_property
+    def shape(self) -> OutputFormat:
+        return read_format(self.model)
+
     def tensor(self, data: bytes) -> bytes:
-        shape = read_format(self.model)
+        shape = self.shape
         if shape.result == "mse":
             return bytes(shape.elements)  # the same for all: how far an input is from it is its score
         classes = [-128] * shape.elements
@@ -143,7 +148,7 @@ class Work:
         return struct.pack(f"{shape.elements}b", *classes)
 
     def values(self, data: bytes) -> list[float]:
-        shape = read_format(self.model)
+        shape = self.shape
         real = (np.frombuffer(self.tensor(data), np.int8).astype(np.float32) - shape.zero_point) * shape.scale
         if shape.result == "mse":
             return [float(np.mean((np.frombuffer(data, "<f4") - real) ** 2))]
@@ -268,25 +273,40 @@ class Meter:
         pass
 
 
+def official_labels(task: str) -> list[tuple[str, int]]:
+    """Names and labels of the official list."""
+    folders = [Path(folder) for folder in os.environ.get("TINYJOULE_DATA", "").split(os.pathsep) if folder]
+    places = [folder / place / "y_labels.csv" for folder in folders for place in (f"labels/{task}", task)]
+    for place in places:
+        if place.is_file():
+            lines = [line.split(",") for line in place.read_text().split()]
+            return [(line[0], int(line[2])) for line in lines]
+    pytest.skip(f"the official list of {task} is not here: TINYJOULE_DATA names no folder with it")
+
+
 @functools.cache
-def work_of(task: str) -> Work:
-    """A task with the official model and as many inputs as the official set has."""
+def work_of(task: str, wrong: int | None = None) -> Work:
+    """A task with the official model and list of inputs; the inputs themselves are made up.
+
+    wrong: how many of them the board gets wrong; None: so many that it meets the target.
+    """
+    wrong = WRONG[task] if wrong is None else wrong
     model = catalog.default_catalog().model_for(task, fetch=False)
     if not model.official:
         pytest.skip(f"the official model of {task} is not here: TINYJOULE_DATA names no folder with it")
     (benchmark,) = (one for one in BENCHMARKS.values() if one.task == task)
+    labels = official_labels(task)
     classes = 2 if benchmark.metric == "auc" else model.outputs
     rng = np.random.default_rng(7)
     items, found = [], {}
-    for number in range(benchmark.inputs):
-        label = number % classes
-        seen = (label + (number < WRONG[task])) % classes
+    for number, (name, label) in enumerate(labels):
+        seen = (label + (number < wrong)) % classes
         if benchmark.metric == "auc":
-            # Two windows that overlap, as recordings have; what is far from silence is a broken car.
-            levels = rng.normal(-35.0 + 9.0 * seen, 2.0, (model.input_bytes + 512) // 4).astype("<f4")
-            item = Item(f"id_{label:02d}_{number:08d}.bin", label, levels.tobytes(), model.input_bytes, 512)
+            # Windows that overlap, as of recordings; what is far from silence is a broken car.
+            levels = rng.normal(-35.0 + 9.0 * seen, 2.0, 200 * 128).astype("<f4")
+            item = Item(name, label, levels.tobytes(), model.input_bytes, 512)
         else:
-            item = Item(f"tst_{number:06d}_{label}.bin", label, rng.bytes(model.input_bytes))
+            item = Item(name, label, rng.bytes(model.input_bytes))
         items.append(item)
         found[item.data] = seen
     digest = hashlib.sha256(b"".join(item.data for item in items)).hexdigest()
@@ -304,9 +324,9 @@ def build_id() -> str:
     return embed.identify(BOARD, embed.source_hash(PROJECT_DIR / "firmware", BOARD), COMPILER, FLAGS, models)
 
 
-def make_board(tasks: Sequence[str] = TASKS, *, hides: bool = False) -> Board:
-    """A board with these models."""
-    works = {task: work_of(task) for task in tasks}
+def make_board(tasks: Sequence[str] = TASKS, *, hides: bool = False, wrong: int | None = None) -> Board:
+    """A board with these models. hides, wrong: as in Board and work_of."""
+    works = {task: work_of(task, wrong) for task in tasks}
     return Board(
         model=tasks[0], models=tuple(tasks), capacity=65_536, works=works, build_id=build_id(), hides=hides,
     )  # fmt: skip
