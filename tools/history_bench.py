@@ -42,10 +42,10 @@ def main() -> int:
         _say(f"{args.results:,} results of {size / args.results / 1e3:.1f} KB, {size / 1e6:.0f} MB in all")
         for options in ([], ["--csv"], ["--json"], ["--plot", str(Path(folder) / "plot.png")]):
             taken = [_seconds([folder, *options]) for _ in range(args.repeat)]
-            times, busy = [one[0] for one in taken], [one[1] for one in taken]
+            clock_s, cpu_s = zip(*taken, strict=True)
             _say(
-                f"  {options[0] if options else 'table':7} median {statistics.median(times):.2f} s, {min(times):.2f} to "
-                f"{max(times):.2f} s; {statistics.median(busy):.2f} s of CPU"
+                f"  {options[0] if options else 'table':7} median {statistics.median(clock_s):.2f} s, "
+                f"{min(clock_s):.2f} to {max(clock_s):.2f} s; {statistics.median(cpu_s):.2f} s of CPU"
             )
     return 0
 

@@ -71,20 +71,20 @@ def _print_trends(series: Sequence[Series], console: Console) -> None:
         numbers=("runs", "first", "last", "best", "change"), whole=("trend", "from", "to"),
     )  # fmt: skip
     for one in series:
-        group, points = one.group, one.points
+        group = one.group
         table.add_row(
             group.task,
             board_text(one),
             f"{group.mode}, {group.rules}",
             title(one),
-            str(len(points)) + (f", {one.invalid} INVALID" if one.invalid else ""),
-            point_text(one, points[0]),
-            point_text(one, points[-1]),
+            str(len(one.rows)) + (f", {one.invalid} INVALID" if one.invalid else ""),
+            point_text(one, one.first),
+            point_text(one, one.last),
             point_text(one, one.best),
             change_text(one),
             trend_text(one),
-            _day(points[0].row),
-            _day(points[-1].row),
+            _day(one.rows[0]),
+            _day(one.rows[-1]),
             ", ".join(f"{count} {what}" for what, count in one.differing().items()),
         )
     show(console, table)
@@ -144,7 +144,7 @@ def change_text(series: Series) -> str:
     if change is None:
         return "-"
     if series.quantity == "accuracy":
-        if series.points[0].row.metric == "auc":
+        if series.rows[0].metric == "auc":
             return f"{change.value:+.4f}"
         return f"{change.value * 100:+.2f} points"
     if change.u is not None and change.u > 0 and math.isfinite(change.u):
@@ -156,7 +156,7 @@ def change_text(series: Series) -> str:
 
 def trend_text(series: Series) -> str:
     """The order of time from left to right, least and most as the lowest and highest character."""
-    values = [float(point.value) for point in series.points]
+    values = series.values
     bins = min(len(values), _TREND_WIDTH)
     edges = [len(values) * place // bins for place in range(bins + 1)]
     means = [math.fsum(values[left:right]) / (right - left) for left, right in pairwise(edges)]
@@ -229,10 +229,10 @@ def _series_json(series: Series) -> dict[str, object]:
         "quantity": series.quantity,
         "kind": series.kind,
         "unit": UNITS[series.quantity],
-        "valid": len(series.points),
+        "valid": len(series.rows),
         "invalid": series.invalid,
-        "first": _point_json(series.points[0]),
-        "last": _point_json(series.points[-1]),
+        "first": _point_json(series.first),
+        "last": _point_json(series.last),
         "best": _point_json(series.best),
         "change": None if change is None else {"value": change.value, "u": change.u},
         "differing": series.differing(),

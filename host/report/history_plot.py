@@ -86,13 +86,13 @@ def _draw(panel: Axes, lines: list[Series]) -> None:
     first = lines[0]
     scale = {"latency": 1e-3, "accuracy": 100.0 if first.kind.startswith("top1") else 1.0}.get(first.quantity, 1.0)
     for one, colour in zip(lines[:_LINES], _COLOURS, strict=False):
-        times: Any = [datetime.fromisoformat(point.row.created) for point in one.points]
-        values = [point.value * scale for point in one.points]
+        times: Any = [datetime.fromisoformat(row.created) for row in one.rows]
+        values = [value * scale for value in one.values]
         few = len(values) <= _DRAWN
         marker = _MARKERS[one.group.provenance] if few else ""
         label = _safe(f"{board_text(one)}, {one.group.rules}")
-        if few and all(point.u is not None for point in one.points):
-            bars = [(point.u or 0.0) * scale for point in one.points]
+        if few and one.quantity == "energy" and all(row.u_uj is not None for row in one.rows):
+            bars = [row.u_uj or 0.0 for row in one.rows]
             panel.errorbar(
                 times, values, bars, color=colour, marker=marker, markersize=4, linewidth=1, capsize=2, label=label
             )

@@ -55,23 +55,24 @@ _THREADS = 2
 _NOT_LITERAL = re.compile(r"[*?\[\]{}\\]")  # DuckDB would search for a pattern
 
 
-class _Part(msgspec.Struct, frozen=True):
-    """As in host.results.schema, cut down; unknown fields are no concern of ours."""
+class _Part(msgspec.Struct, frozen=True, gc=False):
+    """As in host.results.schema, cut down; unknown fields are no concern of ours. Nothing here holds itself: Python
+    need not look for that in half a million of them."""
 
 
-class _Board(_Part, frozen=True):
+class _Board(_Part, frozen=True, gc=False):
     name: str
     core: str
     clock_hz: Positive | None
 
 
-class _Sizes(_Part, frozen=True):
+class _Sizes(_Part, frozen=True, gc=False):
     text: Count
     data: Count
     models: Count
 
 
-class _Firmware(_Part, frozen=True):
+class _Firmware(_Part, frozen=True, gc=False):
     version: str | None
     engine: str | None
     compiler: str | None
@@ -79,41 +80,41 @@ class _Firmware(_Part, frozen=True):
     sizes: _Sizes | None = None
 
 
-class _Model(_Part, frozen=True):
+class _Model(_Part, frozen=True, gc=False):
     name: str
     sha256: Sha256 | None
     arena_bytes: Positive | None
 
 
-class _Dataset(_Part, frozen=True):
+class _Dataset(_Part, frozen=True, gc=False):
     name: str
     sha256: Sha256
     n: Positive
 
 
-class _Latency(_Part, frozen=True):
+class _Latency(_Part, frozen=True, gc=False):
     median: NonNegative
 
 
-class _Accuracy(_Part, frozen=True):
+class _Accuracy(_Part, frozen=True, gc=False):
     metric: Literal["top1", "auc"]
     value: Fraction | None
     n: Positive
 
 
-class _Monitor(_Part, frozen=True):
+class _Monitor(_Part, frozen=True, gc=False):
     name: str
     idn: str
 
 
-class _Energy(_Part, frozen=True):
+class _Energy(_Part, frozen=True, gc=False):
     value: float | None
     u: NonNegative | None
     net: float | None
     monitor: _Monitor
 
 
-class _Run(_Part, frozen=True):
+class _Run(_Part, frozen=True, gc=False):
     task: str
     mode: Mode
     rules: RulesName
@@ -128,11 +129,11 @@ class _Run(_Part, frozen=True):
     unit: Count | None = None
 
 
-class _Unit(_Part, frozen=True):
+class _Unit(_Part, frozen=True, gc=False):
     name: str
 
 
-class _Slim(_Part, frozen=True):
+class _Slim(_Part, frozen=True, gc=False):
     schema: SchemaName
     provenance: Provenance
     created: Created
@@ -142,7 +143,7 @@ class _Slim(_Part, frozen=True):
     units: list[_Unit] | None = None  # null where the record is older than units are
 
 
-class Row(msgspec.Struct, frozen=True, kw_only=True):
+class Row(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One run of one result. folder: below the one that was asked for, "." for itself. unit: the board's number in its
     session, from 0; null when the run was spread over all. inputs: how many were used. net: energy_uj is less the idle
     power. Figures are null where the run has none."""
@@ -239,7 +240,8 @@ def read_history(folder: Path) -> History:
 
 
 def _below(root: Path, path: str) -> str:
-    return os.path.relpath(path, root)
+    """What a person sees of a path that was found below the root."""
+    return path.removeprefix(os.path.join(root, "")) if path != str(root) else "."
 
 
 def _walk(root: Path, refused: list[Refused]) -> Iterator[_Found]:

@@ -57,7 +57,7 @@ class Group(NamedTuple):
 
 
 class Point(NamedTuple):
-    """A valid run's figure. u: its expanded uncertainty in the same unit, None where there is none."""
+    """A run's figure. u: its expanded uncertainty in the same unit, None where there is none."""
 
     row: Row
     value: float | int
@@ -75,29 +75,44 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One quantity of one group, in the order of time; points: of valid runs that have it, one at least.
+    """One quantity of one group: values[i] is of rows[i], valid runs in the order of time, one at least.
 
     kind: what sets series of a quantity apart: "net" energy, an accuracy's metric and inputs; else "".
-    invalid: runs of the group that are not valid, and are no points.
+    invalid: runs of the group that are not valid, and not in it.
     """
 
     group: Group
     quantity: Quantity
     kind: str
-    points: tuple[Point, ...]
+    rows: list[Row]
+    values: list[float | int]
     invalid: int
+
+    def point(self, place: int) -> Point:
+        """A run's figure; place: as in a list."""
+        row = self.rows[place]
+        return Point(row, self.values[place], row.u_uj if self.quantity == "energy" else None)
+
+    @property
+    def first(self) -> Point:
+        """The oldest."""
+        return self.point(0)
+
+    @property
+    def last(self) -> Point:
+        """The latest."""
+        return self.point(-1)
 
     @property
     def best(self) -> Point:
         """The first of those with the best value: the largest accuracy, the least of everything else."""
-        pick = max if self.quantity == "accuracy" else min
-        return pick(self.points, key=lambda point: point.value)
+        return self.point(self.values.index((max if self.quantity == "accuracy" else min)(self.values)))
 
     @property
     def change(self) -> Change | None:
         """None with one point, and where nothing can be a part of the first one."""
-        first, last = self.points[0], self.points[-1]
-        if len(self.points) < 2:
+        first, last = self.first, self.last
+        if len(self.values) < 2:
             return None
         if self.quantity == "accuracy":
             return Change(last.value - first.value, None)
@@ -111,15 +126,15 @@ class Series:
     @property
     def is_flat(self) -> bool:
         """Whether it never changed."""
-        return all(point.value == self.points[0].value for point in self.points)
+        return min(self.values) == max(self.values)
 
     def differing(self) -> dict[str, int]:
-        """What is not the same in all points, and how many there are of it."""
+        """What is not the same in all of them, and how many there are of it."""
         counted: dict[str, set[str | None]] = {
-            "models": {point.row.model_sha256 or point.row.model for point in self.points},
-            "images": {point.row.firmware_sha256 for point in self.points},
-            "engines": {point.row.engine for point in self.points},
-            "monitors": {point.row.monitor_idn for point in self.points},
+            "models": {row.model_sha256 or row.model for row in self.rows},
+            "images": {row.firmware_sha256 for row in self.rows},
+            "engines": {row.engine for row in self.rows},
+            "monitors": {row.monitor_idn for row in self.rows},
         }
         return {name: len(values) for name, values in counted.items() if len(values) > 1}
 
@@ -170,14 +185,15 @@ def _series(group: Group, rows: list[Row]) -> Iterator[Series]:
     invalid = len(rows) - len(valid)
     for quantity in sorted(_VALUES, key=lambda quantity: quantity != MAIN[group.mode]):
         value_of = _VALUES[quantity]
-        points: dict[str, list[Point]] = {}
+        kinds: dict[str, tuple[list[Row], list[float | int]]] = {}
         for row in valid:
             value = value_of(row)
             if value is not None:
-                u = row.u_uj if quantity == "energy" else None
-                points.setdefault(_kind(quantity, row), []).append(Point(row, value, u))
-        for kind in sorted(points):
-            yield Series(group, quantity, kind, tuple(points[kind]), invalid)
+                some, values = kinds.setdefault(_kind(quantity, row), ([], []))
+                some.append(row)
+                values.append(value)
+        for kind in sorted(kinds):
+            yield Series(group, quantity, kind, *kinds[kind], invalid)
 
 
 def _kind(quantity: Quantity, row: Row) -> str:
