@@ -149,8 +149,11 @@ def _verdict(row: RowRecord) -> str:
         return f"{row.verdict}: {sides} INVALID"
     if row.verdict not in ("smaller", "larger"):
         return row.verdict
-    amount = _value(row.quantity, row.change, row.low, row.high).lstrip("+-")
-    return f"{row.verdict} by {amount} ({'better' if row.better else 'worse'})"
+    amount = abs(row.change or 0.0)
+    places = min(_places(amount, row.low, row.high), _places(amount, None, None))  # the exact figure is beside it
+    number = _stripped(f"{amount * 100:.{places}f}", row.low, row.high)
+    unit = "points" if row.quantity == "accuracy" else "%"
+    return f"{row.verdict} by {number} {unit} ({'better' if row.better else 'worse'})"
 
 
 def _change(quantity: str, value: float | None, low: float | None, high: float | None) -> str:
@@ -161,10 +164,13 @@ def _change(quantity: str, value: float | None, low: float | None, high: float |
 def _value(quantity: str, value: float | None, low: float | None, high: float | None) -> str:
     if value is None:
         return NONE
-    number = _signed(value, _places(value, low, high))
-    if low is not None and low == high and "." in number:  # a count: no digit says more than there is
-        number = number.rstrip("0").rstrip(".")
+    number = _stripped(_signed(value, _places(value, low, high)), low, high)
     return f"{number} {'points' if quantity == 'accuracy' else '%'}"
+
+
+def _stripped(number: str, low: float | None, high: float | None) -> str:
+    """A count's, without zeros that say nothing."""
+    return number.rstrip("0").rstrip(".") if low is not None and low == high and "." in number else number
 
 
 def _limits(quantity: str, value: float | None, low: float | None, high: float | None) -> str:

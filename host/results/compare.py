@@ -167,7 +167,7 @@ def _check_numbers(name: str, plain: Any) -> None:
         elif isinstance(one, list):
             todo.extend(one)
         elif isinstance(one, int) and one >= _LARGEST:
-            raise ResultInvalid(f"{name}: it counts to {one:.3g}, as no session does. Was the file edited?")
+            raise ResultInvalid(f"{name}: one of its counts is over {_LARGEST}, as in no session. Was the file edited?")
 
 
 def _check_comparable(a: Side, b: Side) -> None:
@@ -223,7 +223,7 @@ def _rows(a: Side, b: Side) -> Iterator[RowRecord]:
     size_a, size_b = (side.result.firmware.sizes for side in (a, b))
     if size_a is not None or size_b is not None:
         code_a, code_b = (None if sizes is None else float(sizes.code) for sizes in (size_a, size_b))
-        found = None if code_a is None or code_b is None else exact(code_a, code_b, "counted, models left out")
+        found = None if code_a is None or code_b is None else exact(code_a, code_b, "counted")
         yield _row((None, None, None), "size", "bytes", (code_a, code_b), found, [])
 
 

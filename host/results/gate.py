@@ -48,7 +48,8 @@ class Gate:
     @property
     def text(self) -> str:
         """As a person types it."""
-        return f"{self.quantity}{self.side}{round(self.limit * 100, 6):g}%"
+        limit = f"{self.limit * 100:.6f}".rstrip("0").rstrip(".")
+        return f"{self.quantity}{self.side}{limit}%"
 
     def beyond(self, change: float) -> bool:
         """Whether a change is on the side of the limit where it fails."""

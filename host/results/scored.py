@@ -48,11 +48,11 @@ _SAME_AREA = 1e-4  # the scores in the file are rounded to six decimals
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """A table of outputs. names: of the inputs, with labels; given: outputs and score as they are written, both texts.
-    right: whether the predicted class is the label's; scores: None where it has classes."""
+    """A table of outputs. names: of the inputs, with labels. given: class, outputs and score as they are written.
+    right: whether the predicted class is the label's. scores: None where it has classes."""
 
     names: tuple[tuple[str, int], ...]
-    given: tuple[tuple[str, str], ...]
+    given: tuple[tuple[str, str, str], ...]
     right: NDArray[np.bool_]
     scores: Numbers | None
 
@@ -96,7 +96,7 @@ def _parse(text: str) -> Outputs:
         raise ValueError("a score is no number")
     return Outputs(
         names=tuple((row[0], int(row[1])) for row in body),
-        given=tuple((row[3], row[4]) for row in body),
+        given=tuple((row[2], row[3], row[4]) for row in body),
         right=np.array([row[2] != "" and int(row[2]) == int(row[1]) for row in body], dtype=bool),
         scores=scores,
     )
