@@ -6,9 +6,10 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
-from session_kit import PROJECT, command
+from session_kit import PROJECT
 
 from host.results import record
 
@@ -19,8 +20,7 @@ def check_replay(folder: Path) -> None:
     energy = run["energy_uj"]
     traces = sorted(folder.glob("trace-*.jls"), key=lambda path: (len(path.name), path.name))
     net = ["--net"] if energy["net"] is not None else []
-    words = [*command("energy", *traces, *net, "--json")]
-    words.remove("bench")
+    words = [sys.executable, "-m", "host", "energy", *map(str, traces), *net, "--json"]
     answer = subprocess.run(
         words, cwd=PROJECT, env=dict(os.environ), capture_output=True, text=True, check=False, timeout=120
     )

@@ -35,7 +35,7 @@ PROJECT = Path(__file__).resolve().parent.parent.parent
 
 def bench(tmp_path: Path, *words: str, **env: str) -> tuple[subprocess.CompletedProcess[str], list[Path]]:
     answer = subprocess.run(
-        [sys.executable, "-m", "host", "bench", "--out", str(tmp_path), *words],
+        [sys.executable, "-m", "host", "bench", "--no-report", "--out", str(tmp_path), *words],
         capture_output=True,
         text=True,
         check=False,

@@ -125,7 +125,9 @@ class Person:
 
     def benches(self, *words: str) -> tuple[schema.Run, list[int]]:
         """The only run, and what was predicted of each input if that was asked."""
-        said = self.types("bench", TASK, "--board", "native", "--out", str(self.results), "--json", *words)
+        said = self.types(
+            "bench", TASK, "--board", "native", "--no-report", "--out", str(self.results), "--json", *words
+        )
         (run,) = schema.decode(said.encode()).runs
         folder = max(self.results.iterdir(), key=lambda path: path.stat().st_mtime_ns)
         outputs = folder / f"outputs-{TASK}.csv"

@@ -32,7 +32,7 @@ def host(*words: str, **env: str) -> str:
 
 
 def accuracy(out: Path, task: str, *words: str, **env: str) -> tuple[schema.Result, list[dict[str, str]]]:
-    host("bench", task, "--mode", "accuracy", "--out", str(out), *words, **env)
+    host("bench", task, "--no-report", "--mode", "accuracy", "--out", str(out), *words, **env)
     (folder,) = out.iterdir()
     with (folder / f"outputs-{task}.csv").open(newline="") as stream:
         return record.read_result(folder), list(csv.DictReader(stream))

@@ -225,7 +225,8 @@ def test_any_runner_can_open_it_one_after_the_other(task):
 
 
 def bench(server, tmp_path, capsys, *words):
-    code = main(["bench", "kws01", "--port", server.url, "--out", str(tmp_path), "--rules", "quick", "--json", *words])
+    always = ["bench", "kws01", "--port", server.url, "--out", str(tmp_path), "--rules", "quick"]
+    code = main([*always, "--no-report", "--json", *words])
     said = capsys.readouterr()
     assert code == 0, said.err
     (run,) = json.loads(said.out)["runs"]

@@ -174,7 +174,7 @@ def test_the_command_prints_both_protocols_side_by_side(capsys):
     text = capsys.readouterr().out
     assert text.startswith("MODELLED")
     assert all(word in text for word in ("vww01", "50 inputs of kws01", "115,200", "921,600", "32.8 emulated ms"))
-    assert "1 file of ad01 (196 windows)" in text
+    assert "1 file of ad01, 196 windows, each run 3.5 ms" in text
     assert main(["link-bench", "--json", "--baud", "921600"]) == 0
     record = json.loads(capsys.readouterr().out)
     assert (record["schema"], record["provenance"]) == ("tinyjoule.link-bench/1", "modelled")
