@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from host.report.page.figures import ascii_name
@@ -29,7 +30,8 @@ class Pictures:
             count += 1
             file = f"{stem}-{count}"
         self._files[file] = (ascii_name(f"{title}, {where}", _TITLE), draw)
-        return Figure(name, shown(title), shown(text), svg_inline(draw, name, shown(title), shown(text)))
+        title, text = shown(title), shown(text)
+        return Figure(name, title, text, partial(svg_inline, draw, name, title, text))
 
     def write(self, folder: Path) -> list[Path]:
         """All of them as PNG and SVG. Raises HostError."""

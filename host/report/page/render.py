@@ -90,9 +90,10 @@ def render_page(page: Page) -> bytes:
     )
     style, script = _joined(_STYLES), _joined(_SCRIPTS)
     template = environment.get_template("page.html.j2")
-    return template.render(
+    text = template.render(
         page=page, style=style, style_hash=_policy_hash(style), script=script, script_hash=_policy_hash(script)
-    ).encode()
+    )
+    return text.lstrip().encode()
 
 
 def _joined(files: Sequence[str]) -> Markup:
@@ -128,9 +129,10 @@ def write_report(folders: Sequence[Path], out: Path) -> Path:
 
 def write_all(folders: Sequence[Path], out: Path, figures: Path | None = None) -> Written:
     """The same, and in a folder `figures` every figure of the page as PNG and SVG."""
+    read = read_folders(folders)
     _check_output(out)
     pictures = Pictures()
-    data = render_page(page_of(read_folders(folders), datetime.now(UTC), pictures))
+    data = render_page(page_of(read, datetime.now(UTC), pictures))
     files = pictures.write(figures) if figures is not None else []
     record.write_file(out, data)
     return Written(out, len(data), tuple(files))
