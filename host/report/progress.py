@@ -1,4 +1,4 @@
-"""Progress on stderr: a bar on a terminal, a line now and then elsewhere."""
+"""Progress on stderr: a bar on a terminal, a line now and then elsewhere (no terminal, or TERM=dumb)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -19,6 +18,8 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
+
+from host.report.terminal import printable, say, stderr_console
 
 PLAIN_INTERVAL_S = 10.0
 
@@ -65,8 +66,8 @@ class Reporter:
 
     def __init__(self) -> None:
         """Nothing is drawn yet."""
-        self._console = Console(stderr=True, soft_wrap=True, emoji=False)
-        self._bars = sys.stderr.isatty()
+        self._console = stderr_console()
+        self._bars = sys.stderr.isatty() and not self._console.is_dumb_terminal
         self._bar: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
         self._paces: dict[str, Pace] = {}
@@ -84,9 +85,9 @@ class Reporter:
             self.done(what)
 
     def note(self, text: str) -> None:
-        """One line that stays."""
+        """One line that stays, or several."""
         with self._lock:
-            self._console.print(text, highlight=False, markup=False)
+            say(self._console, *text.splitlines())
 
     def update(self, what: str, done: int, total: int) -> None:
         """`done` of `total` for the step called `what`."""
@@ -99,7 +100,7 @@ class Reporter:
             elif now_s - self._lines_s.get(what, self._begun_s) >= PLAIN_INTERVAL_S:
                 self._lines_s[what] = now_s
                 text = f"{what}: {done} of {total}" if total else f"{what} ..."
-                self._console.print(", ".join(part for part in (text, pace.text()) if part), markup=False)
+                say(self._console, ", ".join(part for part in (text, pace.text()) if part))
 
     def done(self, what: str) -> None:
         """The step called `what` has ended."""
@@ -144,7 +145,9 @@ class Reporter:
             )
             self._bar.start()
         if what not in self._tasks:
-            self._tasks[what] = self._bar.add_task(what, total=pace.total or None, pace="")
+            self._tasks[what] = self._bar.add_task(
+                printable(what, self._console.encoding), total=pace.total or None, pace=""
+            )
         self._bar.update(self._tasks[what], completed=pace.done, total=pace.total or None, pace=pace.text())
 
     def __enter__(self) -> Reporter:
