@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write the page; its path is the last line."""
     from host.report.page.render import default_output, write_all
-    from host.report.terminal import say, stdout_console
+    from host.report.terminal import point, say, stdout_console
 
     written = write_all(args.folders, args.out or default_output(args.folders[0]), args.figures)
     if args.json:
@@ -35,5 +35,5 @@ def run(args: argparse.Namespace) -> int:
     console = stdout_console()
     if args.figures is not None:
         say(console, f"{len(written.figures)} files of figures in {args.figures}")
-    print(f"report: {written.page}")
+    point(console, "report", written.page)
     return 0
