@@ -12,8 +12,10 @@ import contextlib
 import dataclasses
 import functools
 import hashlib
+import math
 import os
 import struct
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,7 +33,6 @@ from host.frames import Damaged, Splitter
 from host.link.fake import FakeLink
 from host.link.stock import Answer
 from host.link.tinyjoule import TinyjouleDevice
-from host.modelinfo import read_operators
 from host.paths import PROJECT_DIR
 from host.report.progress import Reporter
 from host.results import record, schema
@@ -85,7 +86,9 @@ class Board(TinyjouleDevice):
     build_id: str = "0" * 16
     clock: Clock = field(default_factory=Clock)
     windows: list[tuple[float, float]] = field(default_factory=list)
-    """When its windows began and ended, by the host's clock."""
+    """When its windows began and ended, by the host's clock; the last one may not have ended."""
+    passing: threading.Lock = field(default_factory=threading.Lock)
+    """Held while time passes in one go, so that the monitor sees the moment with all that happens in it."""
     hides: bool = False
     """Whether it passes for somebody else's firmware."""
 
@@ -163,7 +166,7 @@ class Line(FakeLink):
         self._board = board
         self._splitter = Splitter()
         self._runs = 0
-        self._begun_s: float | None = None
+        self._lapped = False
 
     def write(self, data: bytes) -> None:
         framing = self._board.framing
@@ -191,23 +194,23 @@ class Line(FakeLink):
     def _work(self, line: bytes) -> None:
         """What passes on the board before it says this line."""
         word, _, count = line.rpartition(b"-")
-        clock = self._board.clock
-        if word in (b"m-warmup-start", b"m-infer-start"):
-            self._runs = int(count)
-            self._begun_s = clock() if word == b"m-infer-start" else None
-            if self._begun_s is not None:
-                return
-        elif line != b"m-infer-done" or self._begun_s is None:
-            if word != b"m-lap-us" or self._begun_s is None or not self._runs:
-                return
-            if self._runs > 0:  # the first lap: the work is before the second one
-                self._runs = -self._runs
-                return
-        clock.skipped_s += abs(self._runs) * self._board.run_time_us / 1e6
-        if self._begun_s is not None:
-            self._board.windows.append((self._begun_s, clock()))
-            self._begun_s = None
-        self._runs = 0
+        board = self._board
+        if word == b"m-warmup-start":
+            board.clock.skipped_s += int(count) * board.run_time_us / 1e6
+        elif word == b"m-infer-start":
+            with board.passing:
+                self._runs = int(count)
+                board.windows.append((board.clock(), math.inf))
+        elif self._runs and (line == b"m-infer-done" or (word == b"m-lap-us" and self._lapped)):
+            with board.passing:
+                begun_s = board.windows[-1][0]
+                # Not what this machine has taken meanwhile: a busy one would make a window longer.
+                ended_s = begun_s + self._runs * board.run_time_us / 1e6
+                board.clock.skipped_s += ended_s - board.clock()
+                board.windows[-1] = (begun_s, ended_s)
+                self._runs, self._lapped = 0, False
+        elif word == b"m-lap-us":
+            self._lapped = bool(self._runs)  # the work is before the second one
 
 
 @dataclass
@@ -237,15 +240,16 @@ class Meter:
             self.board.clock.skipped_s += duration_s
 
     def read(self, timeout_s: float) -> SampleChunk | None:
-        there = int((self.board.clock() - self.begun_s) * RATE_HZ)
+        with self.board.passing:
+            there = int((self.board.clock() - self.begun_s) * RATE_HZ)
+            windows = list(self.board.windows)
         if there == self.given:
             time.sleep(min(timeout_s, 0.001))
             return None
         times_s = self.begun_s + np.arange(self.given, there + 1) / RATE_HZ
         current = np.full(len(times_s) - 1, IDLE_A, dtype=np.float32)
         marker = np.ones(len(times_s) - 1, dtype=np.bool_)
-        # A window that has not ended yet is not seen: the board says so only when it is over.
-        for begin_s, end_s in list(self.board.windows):
+        for begin_s, end_s in windows:
             share = np.clip(np.minimum(times_s[1:], end_s) - np.maximum(times_s[:-1], begin_s), 0, None) * RATE_HZ
             current += (share * (BUSY_A - IDLE_A)).astype(np.float32)
             for fall_s in (begin_s, end_s):
@@ -285,10 +289,10 @@ def official_labels(task: str) -> list[tuple[str, int]]:
 
 
 @functools.cache
-def work_of(task: str, wrong: int | None = None) -> Work:
+def work_of(task: str, wrong: int | None = None, windows: int = 196) -> Work:
     """A task with the official model and list of inputs; the inputs themselves are made up.
 
-    wrong: how many of them the board gets wrong; None: so many that it meets the target.
+    wrong: how many of them the board gets wrong; None: so many that it meets the target. windows: of a recording.
     """
     wrong = WRONG[task] if wrong is None else wrong
     model = catalog.default_catalog().model_for(task, fetch=False)
@@ -303,7 +307,7 @@ def work_of(task: str, wrong: int | None = None) -> Work:
         seen = (label + (number < wrong)) % classes
         if benchmark.metric == "auc":
             # Windows that overlap, as of recordings; what is far from silence is a broken car.
-            levels = rng.normal(-35.0 + 9.0 * seen, 2.0, 200 * 128).astype("<f4")
+            levels = rng.normal(-35.0 + 9.0 * seen, 2.0, (windows + 4) * 128).astype("<f4")
             item = Item(name, label, levels.tobytes(), model.input_bytes, 512)
         else:
             item = Item(name, label, rng.bytes(model.input_bytes))
@@ -324,9 +328,11 @@ def build_id() -> str:
     return embed.identify(BOARD, embed.source_hash(PROJECT_DIR / "firmware", BOARD), COMPILER, FLAGS, models)
 
 
-def make_board(tasks: Sequence[str] = TASKS, *, hides: bool = False, wrong: int | None = None) -> Board:
-    """A board with these models. hides, wrong: as in Board and work_of."""
-    works = {task: work_of(task, wrong) for task in tasks}
+def make_board(
+    tasks: Sequence[str] = TASKS, *, hides: bool = False, wrong: int | None = None, windows: int = 196
+) -> Board:
+    """A board with these models. hides: as in Board; wrong, windows: as in work_of."""
+    works = {task: work_of(task, wrong, windows) for task in tasks}
     return Board(
         model=tasks[0], models=tuple(tasks), capacity=65_536, works=works, build_id=build_id(), hides=hides,
     )  # fmt: skip
@@ -359,16 +365,13 @@ def measure(board: Board, out: Path, mode: schema.Mode, tasks: Sequence[str], **
         return run_session(wanted, reporter).folder
 
 
-def measure_all(out: Path, tasks: Sequence[str] = TASKS, modes: Sequence[schema.Mode] = MODES) -> list[Path]:
-    """A session for each mode, on one board."""
-    board = make_board(tasks)
+def measure_all(
+    out: Path, tasks: Sequence[str] = TASKS, modes: Sequence[schema.Mode] = MODES, windows: int = 196
+) -> list[Path]:
+    """A session for each mode, on one board. windows: of a recording."""
+    board = make_board(tasks, windows=windows)
     return [measure(board, out / mode, mode, tasks) for mode in modes]
 
 
 def result_of(folder: Path) -> schema.Result:
     return record.read_result(folder)
-
-
-def operators(task: str) -> int:
-    """How many the model has: the files are the real ones."""
-    return len(read_operators(work_of(task).model.path.read_bytes(), task))
