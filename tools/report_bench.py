@@ -4,8 +4,8 @@ whose traces have five million samples each, as an MLPerf run leaves them.
 
 python tools/report_bench.py [RESULT_FOLDER]      default: the largest in results/
 
-Making is timed in a process of its own, from its start to its end; opening in Debian's Chromium, with nothing cached. CPU seconds are
-told too: they say more where the machine has other work.
+Making is timed in a process of its own, from its start to its end; opening in Debian's Chromium, with nothing cached.
+CPU seconds are told too: they say more where the machine has other work.
 """
 
 from __future__ import annotations
