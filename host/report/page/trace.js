@@ -25,8 +25,6 @@ const tinyjoule = {};
     constructor(payload) {
       if (payload.version !== 1) throw new Error(`a trace of version ${payload.version}`);
       Object.assign(this, payload);
-      this.from_s = 0;
-      this.to_s = this.duration_s;
       this.unpacked = 0; // how many pieces were: nothing is unpacked that no view needs
       this.pieces = new Map();
     }
@@ -73,28 +71,28 @@ const tinyjoule = {};
       return out;
     }
 
+    // Groups of steps lie where they lie in every view, so that a line that is moved does not flicker.
     #append(out, piece, begin_s, end_s, pixel_s) {
       const { t0_s, dt_s, low, high } = piece;
+      const group = Math.max(Math.floor(pixel_s / dt_s / 2), 1); // steps of which one is drawn
       const first = Math.max(Math.floor((begin_s - t0_s) / dt_s + 1e-6), 0);
       const last = Math.min(Math.ceil((end_s - t0_s) / dt_s - 1e-6), low.length);
-      const group = Math.max(Math.floor(pixel_s / dt_s / 2), 1); // steps of which one is drawn
-      for (let at = first; at < last; at += group) {
+      for (let at = first - (first % group); at < last; at += group) {
         let least = Infinity;
         let most = -Infinity;
-        for (let i = at; i < Math.min(at + group, last); i += 1) {
+        for (let i = at; i < Math.min(at + group, low.length); i += 1) {
           if (low[i] < least) least = low[i];
           if (high[i] > most) most = high[i];
         }
-        out.time.push(t0_s + at * dt_s);
+        out.time.push(Math.max(t0_s + at * dt_s, begin_s));
         out.low.push(most < least ? null : least);
         out.high.push(most < least ? null : most);
       }
-      if (last > first) {
-        out.dt_s = Math.max(out.dt_s, group * dt_s);
-        out.time.push(Math.min(t0_s + last * dt_s, Math.max(end_s, t0_s + (last - 1) * dt_s)));
-        out.low.push(out.low.at(-1));
-        out.high.push(out.high.at(-1));
-      }
+      if (last <= first) return;
+      out.dt_s = Math.max(out.dt_s, group * dt_s);
+      out.time.push(Math.min(t0_s + last * dt_s, end_s));
+      out.low.push(out.low.at(-1));
+      out.high.push(out.high.at(-1));
     }
   }
 
