@@ -65,6 +65,10 @@ class Change:
         """Whether there is a change, with the confidence of the limits."""
         return self.low is not None and self.high is not None and not self.low <= 0 <= self.high
 
+    def or_published(self, value: float | None) -> Change:
+        """With `value` where the windows give none, without limits."""
+        return self if self.value is not None or value is None else replace(self, value=value, low=None, high=None)
+
     def holding(self, value: float | None) -> Change:
         """With limits that hold `value` too."""
         if value is None or self.low is None or self.high is None:

@@ -21,7 +21,7 @@ import msgspec
 
 from host.errors import ResultInvalid, UsageError
 from host.results import scored
-from host.results.change import Change, Sample, exact, of_windows, ratio
+from host.results.change import LEVEL, Change, Sample, exact, of_windows, ratio
 from host.results.differences import differences, same_inputs
 from host.results.energy_change import clock_u, energy_change
 from host.results.gate import Gate, Outcome, Quantity
@@ -143,7 +143,7 @@ def compare(a: Side, b: Side, gates: Sequence[Gate] = ()) -> Comparison:
     return Comparison(
         schema=SCHEMA,
         provenance=a.result.provenance,
-        level=0.95,
+        level=LEVEL,
         a=_info(a),
         b=_info(b),
         differences=list(differences(a.result, b.result, [(one, other) for _, one, other in _matched(a, b)])),
@@ -278,14 +278,16 @@ class _Pair:
         if quantity == "latency":
             u_shared, told = clock_u(a, b, one, other)
             found = of_windows(_times(one), _times(other), same_inputs=same, u_shared=u_shared)
-            return _told(found, told).holding(ratio(*figures))
+            return _told(found, told).holding(ratio(*figures)).or_published(ratio(*figures))
         if quantity == "energy":
-            return energy_change(one, other, same_inputs=same, days=_days_apart(a, b))
+            energy = energy_change(one, other, same_inputs=same, days=_days_apart(a, b))
+            return energy.or_published(ratio(*figures))
         if quantity == "accuracy":
             return _accuracy_change(self.a, self.b, one, other)
         if quantity == "instructions" and not same:
             counts = of_windows(_counts(one), _counts(other), same_inputs=False)
-            return _told(counts, "counted on other inputs").holding(ratio(*figures))
+            found = _told(counts, "counted on other inputs")
+            return found.holding(ratio(*figures)).or_published(ratio(*figures))
         first, second = figures
         if first is None or second is None:
             return Change(None, None, None, "a side has no value")

@@ -26,6 +26,7 @@ from compare_kit import (
     compared,
     row,
 )
+from markdown_it import MarkdownIt  # rich brings it
 from rich.console import Console
 
 from host.cli import main
@@ -90,6 +91,14 @@ def test_where_windows_scatter_nothing_is_told() -> None:
     assert found.low < 0 < found.high
     one_window = row(compared(a_result(a_run((300_000,))), a_result(a_run((600_000,)))), "latency")
     assert (one_window.verdict, one_window.change, one_window.low) == ("cannot tell", pytest.approx(1.0), None)
+
+
+def test_figures_without_windows_have_a_change_and_no_interval() -> None:
+    run = a_run(REPEATED)
+    bare = msgspec.structs.replace(run, windows=[])
+    for quantity, first, second in [("latency", run, bare), ("latency", bare, bare)]:
+        found = row(compared(a_result(first), a_result(second)), quantity)
+        assert (found.verdict, found.change, found.low) == ("cannot tell", 0.0, None)
 
 
 def test_the_interval_holds_the_change_of_the_figures_that_are_shown() -> None:
@@ -306,6 +315,18 @@ def test_markdown_is_a_table_whatever_a_record_says() -> None:
     assert not set(inert) & set("<>&`*[]\\~$@\x1b\u202e\"'!=")
     assert "#" not in inert.removeprefix("### ")
     assert not re.search(r"www\.|https?:|:\w+:|_\W|\W_", inert)
+    tokens = [child for token in MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(text)
+              for child in (token, *(token.children or []))]  # fmt: skip
+    assert {token.content for token in tokens if token.type == "html_inline"} == {"<!-- -->"}
+    assert not {token.type for token in tokens} & {
+        "link_open",
+        "image",
+        "em_open",
+        "strong_open",
+        "code_inline",
+        "s_open",
+    }
+    assert [token.type for token in tokens].count("tr_open") == 1 + len(comparison.rows)
     shown = html.unescape(text.replace("<!-- -->", ""))
     assert "<img src=x onerror=alert(1)>" in shown
     assert "\\x1b[31m" in shown
