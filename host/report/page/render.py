@@ -26,7 +26,7 @@ from host.report.page.words import ORDER, WORDS
 from host.results import record
 
 REPORT_FILE: Final = "report.html"
-_PAGE_BYTES: Final = 480_000
+_PAGE_BYTES: Final = 400_000
 """What all payloads of a page have together, so that a run of all tasks is below 1 MB with everything else."""
 _LEAST_BYTES: Final = 12_000
 _TITLE = 120
