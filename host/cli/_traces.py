@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +10,8 @@ from pathlib import Path
 def recover_traces(paths: Sequence[Path]) -> None:
     """Close those that a dead session left unclosed, and say so. Raises TraceError."""
     from energy.trace import recover
+    from host.report.terminal import say, stderr_console
 
     for path in paths:
         if recover(path):
-            print(f"host: {path} had not been closed: it was recovered up to where it was cut off.", file=sys.stderr)
+            say(stderr_console(), f"host: {path} had not been closed: it was recovered up to where it was cut off.")

@@ -253,7 +253,7 @@ def _show(args: argparse.Namespace, outcome: Outcome) -> int:
     report = None if args.no_report else _report(outcome.folder)
     if not outcome.complete:
         folder = shlex.quote(str(outcome.folder))
-        print(f"host: not everything is finished; to go on: host bench --resume {folder}", file=sys.stderr)
+        point(stderr_console(), "host: not everything is finished; to go on", f"host bench --resume {folder}")
     if report is not None:
         point(console, "report", report)
     return 0 if outcome.complete and all(run.valid for run in outcome.result.runs) else 1

@@ -10,7 +10,7 @@
 
 On a terminal: boxes and colour, sentences wrapped at words, and a table that does not fit becomes a block a row. No
 terminal, or TERM=dumb: plain, a row is a line and a sentence is a line, however long; columns are aligned by spaces.
-NO_COLOR: no escape sequence at all, boxes stay. FORCE_COLOR: as on a terminal (rich has it so). A stream that is not
+NO_COLOR: neither colour nor bold, boxes stay. FORCE_COLOR: as on a terminal (rich has it so). A stream that is not
 UTF-8 gets ASCII. Colours are found by the words, so nothing is told by a colour alone.
 
 What is printed may come from files and devices that nobody trusts: no markup is read, control characters and marks that

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -106,6 +107,9 @@ def test_success_loads_the_image_that_was_built(tools: Path, capsys: pytest.Capt
     assert main(["flash", "nucleo_l4r5zi"]) == 0
     assert "nucleo_l4r5zi is loaded" in capsys.readouterr().out
     assert "/nucleo_l4r5zi/firmware.elf} verify reset exit" in log.read_text()
+    assert main(["flash", "nucleo_l4r5zi", "--json"]) == 0
+    said = {"board": "nucleo_l4r5zi", "loaded": True, "engine": "tflite_c", "baud": 115200}
+    assert json.loads(capsys.readouterr().out) == said
 
 
 def test_a_flash_that_is_ended_leaves_no_flasher_behind(tools: Path, host_command: Path, tmp_path: Path) -> None:
