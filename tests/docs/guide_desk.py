@@ -13,8 +13,14 @@ from typing import Self
 
 from guide_pages import Block, Page, PageError, missing
 
-COMMAND_S = 400
-"""After so long a command hangs."""
+COMMAND_S = 150
+"""After so long a command hangs, or what it left in the background does."""
+
+STAND_INS = {
+    "{board}": ("ttyBOARD", "mps2_an386"),
+    "{stock}": ("ttySTOCK", "--stock kws01"),
+}
+"""What a comment writes for a serial device: its name in the scratch folder, and the words of `host emulate`."""
 
 
 class Desk:
@@ -27,7 +33,7 @@ class Desk:
         self._state = scratch / ".state"
         self._state.write_text(f"cd {folder}\n")
         self._running: list[subprocess.Popen[str]] = []
-        self._board: Path | None = None
+        self._devices: set[str] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -43,13 +49,14 @@ class Desk:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.communicate()
 
-    def board(self) -> Path:
-        """A serial device with an emulated board at it, for as long as the desk is there."""
-        if self._board is None:
-            board = self.scratch / "ttyBOARD"
-            self.start(f"exec {sys.executable} -m host emulate mps2_an386 --pty {board}", str(board))
-            self._board = board
-        return self._board
+    def device(self, stand_in: str) -> Path:
+        """The serial device of a stand-in, for as long as the desk is there."""
+        name, words = STAND_INS[stand_in]
+        device = self.scratch / name
+        if stand_in not in self._devices:
+            self.start(f"exec {sys.executable} -m host emulate {words} --pty {device}", str(device))
+            self._devices.add(stand_in)
+        return device
 
     def start(self, text: str, said: str) -> None:
         """Run in the background, from when it has printed `said`. Raises PageError when it ends before."""
@@ -91,7 +98,10 @@ def _typed(desk: Desk, block: Block, text: str) -> str:
     """A command with what stands in for hardware."""
     for old, new in block.asked.replace:
         if old in text:
-            text = text.replace(old, new.replace("{board}", str(desk.board())) if "{board}" in new else new)
+            for stand_in in STAND_INS:
+                if stand_in in new:
+                    new = new.replace(stand_in, str(desk.device(stand_in)))  # noqa: PLW2901 (the same, filled in)
+            text = text.replace(old, new)
     return text
 
 

@@ -12,7 +12,8 @@ How to write a page
 
     <!-- test: skip: why nobody can run this here -->
     <!-- test: replace: /dev/ttyACM0 -> {board} -->   for what a desk without hardware lacks; again for each text.
-                                                      {board}: the serial device of an emulated board (mps2_an386)
+                                                      {board}: the serial device of an emulated board (mps2_an386);
+                                                      {stock}: of a fake device with stock firmware for kws01
     <!-- test: replace: @TCPIP0::192.0.2.7::5025::SOCKET -> @simulated -->   the virtual analyser; to drop a text: `-> `
     <!-- test: exit: 1 -->              what the last command of the block has to answer
     <!-- test: expect: TEXT -->         has to be in what the block prints; again for each text
