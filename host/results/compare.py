@@ -11,6 +11,7 @@ that is not valid.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -32,6 +33,7 @@ SAME: Final = 0.001
 """A part of A: nobody acts upon less."""
 SAME_POINTS: Final = 0.005
 """Of an accuracy, a fraction: half a point."""
+_TICKS_US: Final = (1, 10, 100, 1000, 10_000)
 _LARGEST = 1 << 63  # no count that a session makes comes near
 
 _WORST_FIRST: Final[tuple[Outcome, ...]] = ("fails", "cannot tell", "passes")
@@ -210,10 +212,11 @@ def _matched(a: Side, b: Side) -> list[tuple[Key, Run | None, Run | None]]:
 
 def _by_key(result: Result, many: bool) -> dict[Key, Run]:
     found: dict[Key, Run] = {}
+    seen: Counter[tuple[str, Mode, int | None]] = Counter()
     for run in result.runs:
-        place = run.unit if many else None
-        again = sum(key[:3] == (run.task, run.mode, place) for key in found)
-        found[run.task, run.mode, place, again] = run
+        place = (run.task, run.mode, run.unit if many else None)
+        found[*place, seen[place]] = run
+        seen[place] += 1
     return found
 
 
@@ -277,11 +280,11 @@ class _Pair:
         same = same_inputs(one, other)
         if quantity == "latency":
             u_shared, told = clock_u(a, b, one, other)
-            found = of_windows(_times(one), _times(other), same_inputs=same, u_shared=u_shared)
+            times = (_times(side.result, run) for side, run in ((self.a, one), (self.b, other)))
+            found = of_windows(*times, same_inputs=same, u_shared=u_shared)
             return _told(found, told).holding(ratio(*figures)).or_published(ratio(*figures))
         if quantity == "energy":
-            energy = energy_change(one, other, same_inputs=same, days=_days_apart(a, b))
-            return energy.or_published(ratio(*figures))
+            return energy_change(one, other, same_inputs=same, days=_days_apart(a, b))
         if quantity == "accuracy":
             return _accuracy_change(self.a, self.b, one, other)
         if quantity == "instructions" and not same:
@@ -315,9 +318,13 @@ def _made_for(run: Run, quantity: Quantity) -> bool:
     return next(of_run(run) for name, _, of_run in _FIGURES if name == quantity) is not None
 
 
-def _times(run: Run) -> list[Sample]:
-    """Both ends of a window are cut to whole microseconds."""
-    return [Sample(one.input, one.duration_us / one.inferences, 1 / one.duration_us) for one in run.windows]
+def _times(result: Result, run: Run) -> list[Sample]:
+    """Both ends of a window are cut to whole ticks of the board's clock, which are microseconds in an emulator.
+    Elsewhere nobody knows, but a clock of milliseconds gives itself away: all of its windows are whole ones."""
+    tick_us = 1
+    if result.provenance != "emulated" or result.board.clock_hz is None:
+        tick_us = max(tick for tick in _TICKS_US if not any(one.duration_us % tick for one in run.windows))
+    return [Sample(one.input, one.duration_us / one.inferences, tick_us / one.duration_us) for one in run.windows]
 
 
 def _counts(run: Run) -> list[Sample]:

@@ -70,8 +70,8 @@ def energy_change(one: Run, other: Run, *, same_inputs: bool, days: float) -> Ch
         told = f"one is net of idle and the other is not: their gross is compared; {told}"
     found = replace(found, how=f"{found.how}; {told}")
     if u_shared is None:
-        return replace(found, low=None, high=None)
-    return found.holding(ratio(*figures))
+        found = replace(found, low=None, high=None)
+    return found.holding(ratio(*figures)).or_published(ratio(*figures))
 
 
 def _sample(window: EnergyWindow, energy: Energy, net: bool) -> Sample:

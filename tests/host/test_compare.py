@@ -35,8 +35,8 @@ from host.report.compare import markdown, print_comparison
 from host.results import compare, record, schema
 from host.runner.accuracy import Row
 
-REPEATED = (300_000, 300_000, 300_000, 300_000, 300_000)
-STEADY = (300_000, 300_010, 299_990, 300_005, 299_995)
+REPEATED = (300_001,) * 5
+STEADY = (300_001, 300_011, 299_991, 300_006, 299_996)
 EMULATED = schema.BoardInfo(name="mps2_an386", core="Cortex-M4F", clock_hz=125_000_000)
 
 
@@ -78,19 +78,32 @@ def test_smaller_is_better_but_of_an_accuracy() -> None:
     latency = row(comparison, "latency")
     assert latency.low < 0.05 < latency.high
     assert latency.high - latency.low < 1e-4
-    assert (latency.a, latency.b) == (30_000.0, 31_500.0)
+    assert (latency.a, latency.b) == (30_000.1, 31_500.1)
     size = row(comparison, "size", None)
     assert (size.a, size.b) == (40_500, 30_500)
     assert size.change == pytest.approx(-10_000 / 40_500)
 
 
 def test_where_windows_scatter_nothing_is_told() -> None:
-    noisy = (300_000, 320_000, 290_000, 310_000, 280_000)
+    noisy = (300_001, 320_000, 290_000, 310_000, 280_000)
     found = row(compared(a_result(a_run(noisy)), a_result(a_run(tuple(reversed(noisy))))), "latency")
     assert found.verdict == "cannot tell"
     assert found.low < 0 < found.high
     one_window = row(compared(a_result(a_run((300_000,))), a_result(a_run((600_000,)))), "latency")
     assert (one_window.verdict, one_window.change, one_window.low) == ("cannot tell", pytest.approx(1.0), None)
+
+
+def test_a_clock_of_milliseconds_is_no_better_for_repeating() -> None:
+    a, b = (10_003_000,) * 5, (10_004_000,) * 5
+    coarse = row(compared(a_result(a_run(a)), a_result(a_run(b))), "latency")
+    assert coarse.low < 0 < coarse.high
+    assert coarse.high - coarse.low == pytest.approx(4e-4, rel=0.01)
+    # In an emulator a microsecond is one, and another window shows that the clock has more digits.
+    for one, other in [
+        (emulated(a_run(a)), emulated(a_run(b))),
+        (a_result(a_run(a)), a_result(a_run((*b[:4], 10_004_001)))),
+    ]:
+        assert row(compared(one, other), "latency").high < 3.1e-4
 
 
 def test_figures_without_windows_have_a_change_and_no_interval() -> None:
@@ -339,7 +352,7 @@ def test_markdown_says_the_kind_and_the_gates() -> None:
     text = markdown(comparison, (a, b))
     assert text.startswith("### B against A, EMULATED\n")
     assert "| kws01 | instructions | 100 | 110 | +10 % | exact | larger by 10 % (worse) |" in text
-    assert "- gate latency&#62;2%: FAILED: kws01 (performance), +10.000" in text
+    assert "- gate latency&#62;2%: FAILED: kws01 (performance), +9.9999" in text
     assert markdown(compared(a_result(a_run()), a_result(a_run())), (a_result(), a_result())).startswith(
         "### B against A, measured\n"
     )
@@ -365,7 +378,7 @@ def test_the_exit_code_is_what_the_gates_say(folders: tuple[Path, Path], capsys:
     comparison = msgspec.json.decode(answer.out, type=compare.Comparison)
     assert comparison.gates[0].outcome == "fails"
     assert not comparison.passed
-    assert row(comparison, "latency").change == pytest.approx(0.1)
+    assert row(comparison, "latency").change == pytest.approx(0.1, rel=1e-4)
     assert answer.err.startswith("gate latency>2%: FAILED: kws01 (performance)")
     assert main(["compare", a, b, "--markdown"]) == 0
     answer = capsys.readouterr()
