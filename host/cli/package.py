@@ -101,24 +101,35 @@ def _print_report(report: Report, out: Path) -> None:
 
 
 def _write(args: argparse.Namespace) -> int:
-    from host.submission import system, write
+    from host.submission import code, system, write
     from host.submission.gather import gather
 
     write.check_organization(args.org)
     write.check_out(args.out)
     gathered = gather(args.folders, args.division)
+    code.Sources(gathered, args.code)  # what is wrong with them is told before anybody is asked anything
     given = system.read_system(args.system)
     known = system.known_fields(gathered, args.org, args.division)
     fields, asked = system.complete(given, known, None if args.batch or not sys.stdin.isatty() else _asker(args.system))
     if asked:
         system.save(args.system, given, asked)
     request = write.Request(args.org, args.division, write.system_name(fields, args.name), args.code)
-    written = write.write_package(gathered, fields, request, args.out)
+    written = write.write_package(gathered, fields, request, args.out, _confirm)
     if args.json:
         print_json(_document(gathered, written, request.name))
     else:
         _print(gathered, written)
     return 0
+
+
+def _confirm(folder: Path) -> None:
+    """What is written is checked as everybody else's is."""
+    from host.submission.check import check
+    from host.submission.gather import refuse
+
+    report = check(folder)
+    if not report.good:
+        raise refuse([str(breach) for breach in report.breaches])
 
 
 def _asker(path: Path) -> Ask:
@@ -165,6 +176,6 @@ def _print(gathered: Gathered, written: Written) -> None:
     show(console, table)
     say(
         console,
-        f"{written.files} files, {written.bytes:,} bytes; host package --check looks at all of it again.",
+        f"{written.files} files, {written.bytes:,} bytes, checked as `host package --check` does it.",
         f"package: {written.folder}",
     )

@@ -212,13 +212,14 @@ def _cells(session: Session, division: Division, reasons: list[str], notes: list
             continue
         where = f"{session.folder}: {run.task}, {run.mode}"
         reasons += (f"{where}: {reason}" for reason in _run_reasons(session, run, benchmark, division))
+        inputs: tuple[LogInput, ...] = ()
         try:
-            inputs = _inputs(session, run, benchmark) if run.mode == "accuracy" else ()
-            if run.mode != "accuracy":
+            if run.mode == "accuracy":
+                inputs = _inputs(session, run, benchmark)
+            else:
                 _check_windows(session, run)
         except (HostError, OSError) as error:
             reasons.append(f"{where}: {error}")
-            continue
         yield Cell(session, benchmark, msgspec.structs.replace(run, profile=None), inputs)
 
 

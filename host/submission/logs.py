@@ -43,11 +43,12 @@ def write_logs(cell: Cell, folder: Path) -> None:
     try:
         with (folder / layout.LOG_FILE).open("x", encoding="ascii", newline="\n") as log:
             clock = _Clock(cell.session)
-            log.write(f"{clock.stamp} tinyjoule: {escaped(msgspec.json.encode(_head(cell)).decode())}\n")
+            stamp = clock.stamp
+            log.write(f"{stamp} tinyjoule: {escaped(msgspec.json.encode(_head(cell)).decode())}\n")
             for stamp, source, text in _session_lines(cell, clock):
                 log.write(f"{stamp} {source}: {escaped(text)}\n")
             for text in _record(cell):
-                line = f"{clock.stamp} ulp-mlperf: {escaped(text)}\n"
+                line = f"{stamp} ulp-mlperf: {escaped(text)}\n"
                 log.write(line)
                 if not text.startswith(("  Input ", "Input ")):
                     results.append(line)

@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,8 +75,14 @@ def check_out(out: Path) -> None:
         raise UsageError(f"cannot look into {out}: {error.strerror}. Choose another with -o.") from error
 
 
-def write_package(gathered: Gathered, fields: Mapping[str, str], request: Request, out: Path) -> Written:
-    """Make the package at `out`. fields: of the system, all of them.
+def write_package(
+    gathered: Gathered,
+    fields: Mapping[str, str],
+    request: Request,
+    out: Path,
+    confirm: Callable[[Path], None] = lambda _: None,
+) -> Written:
+    """Make the package at `out`. fields: of the system, all of them. confirm: may look at it first, and raise.
 
     Raises UsageError and ResultInvalid for what cannot be handed in, HostError when it cannot be written; nothing is
     left behind then.
@@ -96,6 +102,7 @@ def write_package(gathered: Gathered, fields: Mapping[str, str], request: Reques
             model = None if implementation.model is None else str(place / implementation.model)
             for cell in cells:
                 _write_results(cell, request, model, folder)
+        confirm(folder)
         files = [path for path in folder.rglob("*") if path.is_file()]
         return Written(out, len(files), sum(path.stat().st_size for path in files))
 
