@@ -22,6 +22,10 @@ from host.submission.layout import LogHead, Record
 _EXACT: Final = 1e-9
 """How far two ways to calculate with floating point may be apart, as a fraction."""
 
+_STAMPS_S: Final = 2.0
+_STAMPS_OFF: Final = 0.1
+"""How far the log's own times, whole seconds of when a line came, may be off a window: so much and so much of it."""
+
 
 def check_place(record: Record, cell: Cell, official: Official, found: Findings) -> None:
     """Whether the record is of the folder that it lies in, and of a run that may be handed in."""
@@ -210,20 +214,30 @@ def check_device(record: Record, recorded: Recorded, log: Log, cell: Cell, offic
         if len(record.units) == 1 and record.units[0].link == "stock":
             _check_outputs(recorded, log, path, found)
         return
-    wanted: list[tuple[int, int | None]] = [
-        (one.inferences, int(one.runtime_s.value * 10**6)) for one in recorded.timed
-    ] or [
-        (one.inferences, None if one.device_s is None else int(one.device_s.value * 10**6)) for one in recorded.metered
-    ]
-    said = iter([(one.inferences, one.laps_us) for one in log.inferences if one.device == device])
-    for number, window in enumerate(wanted, start=1):
-        if window not in said:  # goes on behind the one that was found
+    said = iter([one for one in log.inferences if one.device == device])
+    for number, (inferences, laps_us, time_s) in enumerate(_windows_said(recorded), start=1):
+        # Behind the one that was found for the window before.
+        match = next((one for one in said if (one.inferences, one.laps_us) == (inferences, laps_us)), None)
+        if match is None:
             found.add(
                 path,
                 "log-device",
-                f"window {number}: the device has no {window[0]} inferences in {window[1]} us where they should be",
+                f"window {number}: the device has no {inferences} inferences in {laps_us} us where they should be",
             )
             return
+        if abs(match.host_s - time_s) > _STAMPS_S + time_s * _STAMPS_OFF:
+            found.add(
+                path, "clocks", f"window {number}: {time_s:.3f} s, in which the log's own time goes on {match.host_s} s"
+            )
+
+
+def _windows_said(recorded: Recorded) -> Iterator[tuple[int, int | None, float]]:
+    """Inferences and microseconds as the device says them (None: it does not), and about how many seconds passed."""
+    for one in recorded.timed:
+        yield one.inferences, int(one.runtime_s.value * 10**6), float(one.runtime_s.value)
+    for each in recorded.metered:
+        device_us = None if each.device_s is None else int(each.device_s.value * 10**6)
+        yield each.inferences, device_us, float(each.duration_s.value)
 
 
 def _check_outputs(recorded: Recorded, log: Log, path: str, found: Findings) -> None:
@@ -251,12 +265,15 @@ def _identity(record: Record, log: Log, official: Official) -> Iterator[str]:
     models = {}
     selected = ""
     for device, key, value in log.info:
-        unit = record.units[max(device - 1, 0)] if device <= len(record.units) else None
-        if unit is None or (key == "build-id" and value != unit.build_id):
-            yield f"board {device or 1} says that its build is {shown(value)}, which results.json has not"
+        number = max(device, 1)
+        if number > len(record.units):
+            yield f"the device is board {number}, results.json has {len(record.units)}"
+            return
+        if key == "build-id" and value != record.units[number - 1].build_id:
+            yield f"board {number} says that its build is {shown(value)}, which results.json has not"
             return
         if key in wanted and value != wanted[key]:
-            yield f"board {device or 1} says that its {key} is {shown(value)}, results.json says {shown(wanted[key])}"
+            yield f"board {number} says that its {key} is {shown(value)}, results.json says {shown(wanted[key])}"
             return
         if key == "model":
             selected = value

@@ -162,7 +162,7 @@ def _accuracy(recorded: Recorded, official: Official, closed: bool, path: str, f
     area = area_under_curve(inputs, official.classes)
     _floored(recorded.auc, None if area is None else Fraction(area), 3, "AUC", path, found)
     value = right if official.metric == "top1" else area
-    if closed and (value is None or value < official.target):
+    if closed and (value is None or value < Fraction(str(official.target))):
         reached = "nothing" if value is None else f"{float(value):.4f}"
         found.add(path, "target", f"the accuracy is {reached}, the target is {official.target}")
 
@@ -183,8 +183,10 @@ def _floored(
 
 def area_under_curve(inputs: Sequence[LogInput], classes: int) -> float | None:
     """The area under the ROC curve, of a score or of two classes; of more the mean over every class against the rest.
-    None where it has no meaning: a class without inputs, or outputs that are no shares."""
+    None where it has no meaning: a class without inputs, too few outputs, or some that are no shares."""
     labels = [one.label for one in inputs]
+    if any(one.score is None if classes == 1 else len(one.outputs) != classes for one in inputs):
+        return None
     if set(labels) != set(range(max(classes, 2))):
         return None
     if classes == 1:

@@ -33,18 +33,19 @@ _START = re.compile(r"m-infer-start-([0-9]{1,9})")
 _LAP = re.compile(r"m-lap-us-([0-9]{1,12})")
 _RESULTS = re.compile(r"m-results-\[([-+.,0-9e]*)\]")
 _INFO = re.compile(r"m-info-([a-z0-9-]+?)-\[(.*)\]")
+_DAY_S = 86_400
 _CLOCK_US = 1 << 32  # the device's clock of microseconds begins again
 
 
 @dataclass(frozen=True, slots=True)
 class Inference:
-    """An `infer` that a device did. laps_us: between its two lines of time; None where it printed none. index: how many
-    lines of the log were before its end."""
+    """An `infer` that a device did. laps_us: between its two lines of time; None where it printed none. host_s: from
+    its first line to its last one by the times of the log, which are whole seconds."""
 
     device: int
     inferences: int
     laps_us: int | None
-    index: int
+    host_s: int
 
 
 @dataclass(slots=True)
@@ -68,6 +69,7 @@ class _Doing:
     """An inference whose end was not seen yet."""
 
     inferences: int
+    begun_s: int
     laps: list[int] = field(default_factory=list)
 
 
@@ -91,6 +93,7 @@ class _Reader:
         self._log = Log()
         self._bad = 0
         self._stamp = b""
+        self._time_s = 0
         self._new_years = 0
         self._doing: dict[int, _Doing] = {}
 
@@ -136,7 +139,9 @@ class _Reader:
             self._new_years += 1
             if self._new_years > 1 or not (self._stamp.startswith(b"12") and stamp.startswith(b"01")):
                 self._refuse(number, "log-form", f"its time, {stamp.decode()}, is before the last one's")
-        self._stamp = stamp
+        if stamp != self._stamp:
+            self._stamp = stamp
+            self._time_s = (int(stamp[5:7]) * 60 + int(stamp[7:9])) * 60 + int(stamp[9:])
 
     def _head(self, text: str) -> None:
         try:
@@ -153,18 +158,19 @@ class _Reader:
         if source == "host":
             self._doing.pop(device, None)  # whatever it did, it was told something else
         elif source == "dut":
-            self._answer(number, device, text)
+            self._answer(device, text)
 
-    def _answer(self, number: int, device: int, text: str) -> None:
+    def _answer(self, device: int, text: str) -> None:
         doing = self._doing.get(device)
         if match := _START.fullmatch(text):
-            self._doing[device] = _Doing(int(match[1]))
+            self._doing[device] = _Doing(int(match[1]), self._time_s)
         elif doing is not None and (match := _LAP.fullmatch(text)):
             doing.laps.append(int(match[1]))
         elif doing is not None and text == "m-infer-done":
             del self._doing[device]
             laps_us = (doing.laps[-1] - doing.laps[0]) % _CLOCK_US if len(doing.laps) > 1 else None
-            self._log.inferences.append(Inference(device, doing.inferences, laps_us, number))
+            host_s = (self._time_s - doing.begun_s) % _DAY_S
+            self._log.inferences.append(Inference(device, doing.inferences, laps_us, host_s))
         elif match := _RESULTS.fullmatch(text):
             outputs = _numbers(match[1])
             if outputs is not None:
