@@ -111,5 +111,6 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
 
 
 def test_long_names_are_cut_and_foreign_letters_replaced() -> None:
-    assert figures.ascii_name("x" * 100) == "x" * 26 + ".."
+    assert figures.ascii_name("synthetic_normal_00.bin", 16) == "synthet.._00.bin"
+    assert figures.ascii_name("a" * 50 + "b" * 50) == "a" * 13 + ".." + "b" * 13
     assert figures.ascii_name("日\x00a") == "??a"

@@ -101,7 +101,7 @@ def test_what_a_record_holds_is_somewhere_on_the_page(tmp_path: Path) -> None:
     told = {cell.path for cell in cells(page(one))}
     said = re.compile(
         r"runs\.\d+\.(valid|reasons\.\d+|accuracy\.(metric|met|target_source|reason)|clock\.(drift|worst)"
-        r"|latency_us\.interval\.level|energy_uj\.monitor\..*|profile\.(deviation|energy_deviation)"
+        r"|latency_us\.interval\.level|energy_uj\.(gross|monitor\..*)|profile\.(deviation|energy_deviation)"
         r"|profile\.operators\.\d+\.shape\.\d+|energy_uj\.windows\.\d+\.(device_us|reasons\.\d+))"
     )
     missing = [path for path, value in leaves(raw(one)) if value is not None and path not in told]
@@ -116,7 +116,7 @@ def test_numbers_have_the_digits_that_their_uncertainty_leaves(tmp_path: Path) -
     assert one.energy is not None
     assert one.operators is not None
     text = {fact.label: fact.cell.text for fact in one.facts}
-    assert text["energy of one inference"] == "141 emulated uJ"
+    assert text["energy of one inference"] == "141 emulated µJ"
     assert text["power while it infers"] == "40.4 emulated mW"
     assert (texts(one.energy)["energy of the window"], texts(one.energy)["per inference"]) == ("5630", "141")
     assert texts(one.operators)["energy"] == "1"
@@ -130,7 +130,7 @@ def test_numbers_have_the_digits_that_their_uncertainty_leaves(tmp_path: Path) -
 def test_without_accuracy_data_there_is_no_uncertainty(tmp_path: Path) -> None:
     (one,) = page(folder(tmp_path / "one", result(with_energy(u=None, budget=[])))).runs
     (fact,) = [fact for fact in one.facts if fact.label == "energy of one inference"]
-    assert (fact.cell.text, fact.cell.note) == ("140.70 emulated uJ", "gross, no accuracy data")
+    assert (fact.cell.text, fact.cell.note) == ("140.70 emulated µJ", "gross, no accuracy data")
     assert (one.budget, one.budget_figure) == (None, None)
 
 
@@ -453,8 +453,8 @@ def test_net_energy_says_so(tmp_path: Path) -> None:
     (table,) = found.groups[0].tables
     notes = {cell.path: cell.note for cell in table.rows[0].cells}
     assert notes["runs.0.energy_uj.value"] == "net of idle"
-    labels = [fact.label for fact in found.runs[0].facts]
-    assert {"gross", "net of idle"} <= set(labels)
+    said = {fact.label: fact.cell.text for fact in found.runs[0].facts}
+    assert (said["energy of one inference"], said["gross"]) == ("132.10 emulated µJ", "140.70 emulated µJ")
 
 
 def test_runs_are_reached_from_the_table(tmp_path: Path) -> None:

@@ -55,9 +55,9 @@ class Cells:
         kept: Value = value if isinstance(value, str | int | float | bool) else None
         return Cell(NONE if value is None else shown(text(value)), kept, ".".join(reached), self.source, shown(note))
 
-    def fact(self, name: str, path: str, text: Format = str, note: str = "") -> Fact:
+    def fact(self, name: str, path: str, text: Format = str, note: str = "", *, headline: bool = False) -> Fact:
         """The same with a label."""
-        return Fact(name, self.at(path, text, note))
+        return Fact(name, self.at(path, text, note), headline)
 
 
 def told(facts: Sequence[Fact]) -> tuple[Fact, ...]:

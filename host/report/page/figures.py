@@ -28,15 +28,16 @@ _NAME = 28
 
 
 def ascii_name(text: str, length: int = _NAME) -> str:
-    """A text as any font has it, and not longer than a picture has room."""
+    """A text as any font has it, and not longer than a picture has room: names of inputs differ at their ends."""
     plain = "".join(char if char.isprintable() else "?" for char in text)
     plain = plain.encode("ascii", "replace").decode()
-    return plain if len(plain) <= length else plain[: length - 2] + ".."
+    head = (length - 2) // 2
+    return plain if len(plain) <= length else f"{plain[:head]}..{plain[head + 2 - length :]}"
 
 
 def latency(names: Sequence[str], values_ms: Sequence[float], median_ms: float, unit: str) -> Figure:
     """A point for each window, and a line at the median. The axis does not begin at 0."""
-    figure, axes = _figure(2.2)
+    figure, axes = _figure(2.2, BESIDE_IN)
     names, values = names[:_WINDOWS], np.asarray(values_ms[:_WINDOWS])
     places = np.arange(len(values))
     axes.axhline(median_ms, color=ORANGE, linewidth=1.4, label="median")
@@ -47,7 +48,7 @@ def latency(names: Sequence[str], values_ms: Sequence[float], median_ms: float, 
     few = len(values) <= 8
     axes.set_xticks(
         places if few else places[:: -(-len(values) // 12)],
-        [f"{place + 1}\n{ascii_name(name, 20)}" for place, name in enumerate(names)]
+        [f"{place + 1}\n{ascii_name(name, 16)}" for place, name in enumerate(names)]
         if few
         else [str(place + 1) for place in places[:: -(-len(values) // 12)]],
     )
@@ -59,7 +60,7 @@ def latency(names: Sequence[str], values_ms: Sequence[float], median_ms: float, 
 
 def power(bins: Bins, marks: Sequence[Mark], duration_s: float, unit: str) -> Figure:
     """The range of the power over a whole trace; windows, idle stretches, marked operators and gaps are shaded."""
-    figure, axes = _figure(2.9)
+    figure, axes = _figure(2.9, WIDTH_IN)
     few = coarser(bins, max(-(-len(bins.low) // _OVERVIEW), 1))
     time_s = (np.arange(len(few.low)) + 0.5) * few.size_s
     for mark in marks:
@@ -116,8 +117,9 @@ def operators(
     labels = [ascii_name(names[place]) for place in shown]
     series = [(times_ms, f"time, {unit}ms", BLUE)]
     if energies_uj is not None:
-        series.append((energies_uj, f"energy, {unit}uJ", ORANGE))
-    return _bars(labels, [([values[place] for place in shown], title, colour) for values, title, colour in series])
+        series.append((energies_uj, f"energy, {unit}µJ", ORANGE))
+    chosen = [([values[place] for place in shown], title, colour) for values, title, colour in series]
+    return _bars(labels, chosen, WIDTH_IN)
 
 
 def _largest(values: Sequence[float]) -> list[int]:
@@ -127,11 +129,12 @@ def _largest(values: Sequence[float]) -> list[int]:
 
 def budget(names: Sequence[str], u_uj: Sequence[float], unit: str) -> Figure:
     """Bars of the terms' standard uncertainties, as they are given."""
-    return _bars([ascii_name(name) for name in names], [(list(u_uj), f"standard uncertainty (k = 1), {unit}uJ", BLUE)])
+    title = f"standard uncertainty (k = 1), {unit}µJ"
+    return _bars([ascii_name(name) for name in names], [(list(u_uj), title, BLUE)], BESIDE_IN)
 
 
-def _bars(labels: Sequence[str], series: Sequence[tuple[Sequence[float], str, str]]) -> Figure:
-    figure, _ = _figure(0.55 + 0.2 * len(labels), axes=False)
+def _bars(labels: Sequence[str], series: Sequence[tuple[Sequence[float], str, str]], width_in: float) -> Figure:
+    figure, _ = _figure(0.55 + 0.2 * len(labels), width_in, axes=False)
     panels = figure.subplots(1, len(series), sharey=True, squeeze=False)[0]
     places = np.arange(len(labels))
     for panel, (values, title, colour) in zip(panels, series, strict=True):
@@ -144,11 +147,11 @@ def _bars(labels: Sequence[str], series: Sequence[tuple[Sequence[float], str, st
     return _placed(figure, left_in=0.4 + 0.075 * max(map(len, labels), default=0), bottom_in=0.45, top_in=0.08)
 
 
-def _figure(height_in: float, *, axes: bool = True) -> tuple[Figure, Axes]:
+def _figure(height_in: float, width_in: float, *, axes: bool = True) -> tuple[Figure, Axes]:
     # Half a second to load, and nothing else needs it.
     from matplotlib.figure import Figure  # noqa: PLC0415
 
-    figure = Figure(figsize=(WIDTH_IN, height_in))
+    figure = Figure(figsize=(width_in, height_in))
     panel = figure.subplots() if axes else None
     if panel is not None:
         panel.spines[["top", "right"]].set_visible(False)

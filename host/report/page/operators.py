@@ -20,9 +20,9 @@ def operator_grid(cells: Cells, path: str, run: Run, unit: str) -> Grid | None:
     u_uj = run.energy_uj.u if run.energy_uj else None
     columns = [
         Column("#", numeric=True), Column("operator"), Column("output"), Column("MACs", numeric=True),
-        Column("bytes", numeric=True), Column("time", f"{unit}us", numeric=True), Column("cycles", numeric=True),
+        Column("bytes", numeric=True), Column("time", f"{unit}µs", numeric=True), Column("cycles", numeric=True),
         Column("instructions", numeric=True), Column("share", numeric=True),
-        Column("energy", f"{unit}uJ", numeric=True),
+        Column("energy", f"{unit}µJ", numeric=True),
     ]  # fmt: skip
     shares = _shares(profile)
     rows = [
@@ -131,7 +131,7 @@ def operator_figure(key: str, run: Run, where: str, unit: str, pictures: Picture
     longest = max(costs, key=lambda cost: cost.us or 0.0)
     text = (
         f"Bars of {len(costs)} operators in the order in which they run; the longest is {longest.index} "
-        f"{longest.name}, {longest.us or 0.0:,.1f} {unit}us."
+        f"{longest.name}, {longest.us or 0.0:,.1f} {unit}µs."
     )
     title = f"{run.task}, time{' and energy' if energies else ''} by operator"
     return pictures.add(

@@ -123,7 +123,7 @@ def _table(places: Sequence[_Place], *, many: bool) -> Grid:
     columns = [
         Column("task"), Column("mode"), Column("rules"), Column("latency", f"{unit}ms", numeric=True),
         Column("throughput", f"inferences per {unit}s", numeric=True),
-        Column("energy per inference", f"{unit}uJ", numeric=True), Column("U", f"{unit}uJ, k = 2", numeric=True),
+        Column("energy per inference", f"{unit}µJ", numeric=True), Column("U", f"{unit}µJ, k = 2", numeric=True),
         Column("power", f"{unit}mW", numeric=True), Column("accuracy"), Column("target"),
         Column("instructions", "per inference", numeric=True), Column("arena", "bytes", numeric=True),
         Column("code size", "bytes", numeric=True), Column("firmware"), Column("made", "UTC"),

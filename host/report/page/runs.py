@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from host.report.energy import per_inference
+from host.report.energy import energy_text, per_inference
 from host.report.page import figures
 from host.report.page.cells import Cells, certain, digits, grid, label, thousands, told
 from host.report.page.folders import Folder
@@ -84,7 +84,7 @@ def run_view(place: Place, pictures: Pictures, budget: int) -> RunView:
         source=place.source,
         task=shown(run.task),
         mode=run.mode,
-        title=shown(f"{run.task}, {run.mode}{board_of(result, run)}, {where(result)}"),
+        title=shown(f"{run.task}, {run.mode}, {result.board.name}{board_of(result, run)}"),
         provenance=result.provenance,
         word=WORDS[result.provenance],
         valid=run.valid,
@@ -112,18 +112,24 @@ def _traces(place: Place, pictures: Pictures, budget: int) -> tuple[list[Trace],
     return traces_of(files, owner, pictures)
 
 
+_HEADLINES = {
+    "latency_us.median", "instructions_per_inference", "energy_uj.value", "energy_uj.mean_mw", "accuracy.value",
+    "model.arena_bytes",
+}  # fmt: skip
+
+
 def _facts(place: Place) -> tuple[Fact, ...]:
     run, unit = place.run, place.unit
     energy, u = run.energy_uj, run.energy_uj.u if run.energy_uj else None
 
     def fact(name: str, path: str, text: Any = str, note: str = "") -> Fact:
-        return place.cells.fact(name, f"{place.path}.{path}", text, note)
+        return place.cells.fact(name, f"{place.path}.{path}", text, note, headline=path in _HEADLINES)
 
     def milliseconds(us: float) -> str:
         return f"{us / 1e3:.3f} {unit}ms"
 
     def microjoules(uj: float) -> str:
-        return f"{certain(uj, u)} {unit}uJ"
+        return f"{certain(uj, u)} {unit}µJ"
 
     def idle(mw: float) -> str:
         return f"{mw:#.3g} {unit}mW"
@@ -140,9 +146,8 @@ def _facts(place: Place) -> tuple[Fact, ...]:
             fact("throughput", "throughput_inf_per_s", lambda value: f"{value:.3f} inferences per {unit}s"),
             fact("instructions per inference", "instructions_per_inference", thousands),
             fact("energy of one inference", "energy_uj.value", microjoules, _kind(energy)),
-            fact("its expanded uncertainty U", "energy_uj.u", lambda value: f"{value:.2g} {unit}uJ"),
-            fact("gross", "energy_uj.gross", microjoules),
-            fact("net of idle", "energy_uj.net", microjoules),
+            fact("its expanded uncertainty U", "energy_uj.u", lambda value: f"{value:.2g} {unit}µJ"),
+            *(() if energy is None or energy.net is None else (fact("gross", "energy_uj.gross", microjoules),)),
             fact("power while it infers", "energy_uj.mean_mw", lambda mw: f"{power(mw, run)} {unit}mW"),
             fact("idle power", "energy_uj.idle_mw", idle),
             fact("idle power before", "energy_uj.idle_before_mw", idle),
@@ -165,7 +170,9 @@ def _kind(energy: Energy | None) -> str:
     if energy is None or energy.value is None:
         return ""
     kind = "net of idle" if energy.net is not None else "gross"
-    return kind if energy.u is not None else f"{kind}, no accuracy data"
+    if energy.u is None:
+        return f"{kind}, no accuracy data"
+    return f"± {energy_text(energy).partition(' +- ')[2] or 0}, k = {energy.k:g}, {kind}"
 
 
 def _latency_grid(place: Place) -> Grid | None:
@@ -174,8 +181,8 @@ def _latency_grid(place: Place) -> Grid | None:
         return None
     columns = [
         Column("window", numeric=True), Column("input"), Column("inferences", numeric=True),
-        Column("duration", f"{unit}us", numeric=True), Column("latency", f"{unit}ms", numeric=True),
-        Column("by this machine's clock", "us", numeric=True), Column("instructions", "per inference", numeric=True),
+        Column("duration", f"{unit}µs", numeric=True), Column("latency", f"{unit}ms", numeric=True),
+        Column("by this machine's clock", "µs", numeric=True), Column("instructions", "per inference", numeric=True),
     ]  # fmt: skip
     rows = []
     for number, window in enumerate(run.windows):
@@ -215,8 +222,8 @@ def _energy_grid(place: Place) -> Grid | None:
         return None
     columns = [
         Column("window", numeric=True), Column("input"), Column("inferences", numeric=True),
-        Column("energy of the window", f"{unit}uJ", numeric=True), Column("U", f"{unit}uJ", numeric=True),
-        Column("per inference", f"{unit}uJ", numeric=True), Column("duration", f"{unit}s", numeric=True),
+        Column("energy of the window", f"{unit}µJ", numeric=True), Column("U", f"{unit}µJ", numeric=True),
+        Column("per inference", f"{unit}µJ", numeric=True), Column("duration", f"{unit}s", numeric=True),
         Column("power", f"{unit}mW", numeric=True), Column("clock ratio", numeric=True),
         Column("samples", numeric=True), Column("lost", numeric=True), Column("overloads", numeric=True),
         Column("range switches", numeric=True), Column("valid"),
@@ -262,7 +269,7 @@ def _budget_grid(place: Place) -> Grid | None:
         return None
     total = math.fsum(term.u_uj**2 for term in energy.budget)
     columns = [
-        Column("term"), Column("standard uncertainty", f"{unit}uJ, k = 1", numeric=True),
+        Column("term"), Column("standard uncertainty", f"{unit}µJ, k = 1", numeric=True),
         Column("part of the variance", numeric=True),
     ]  # fmt: skip
     rows = []
@@ -286,7 +293,7 @@ def _budget_figure(place: Place, pictures: Pictures) -> Figure | None:
         return None
     terms = [energy.budget[number] for number in _by_size(energy)]
     names, values = [term.term for term in terms], [term.u_uj for term in terms]
-    text = f"Bars of {len(terms)} terms; the largest is {names[0]}, {values[0]:.2g} {place.unit}uJ."
+    text = f"Bars of {len(terms)} terms; the largest is {names[0]}, {values[0]:.2g} {place.unit}µJ."
     draw = partial(figures.budget, names, values, place.unit)
     title = f"{place.run.task}, uncertainty budget"
     return pictures.add(f"{place.key}-budget", title, place.where, text, draw)

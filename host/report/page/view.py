@@ -79,10 +79,11 @@ class Grid:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """A label and what is to be said about it."""
+    """A label and what is to be said about it. headline: one of the few that a person looks for first."""
 
     label: str
     cell: Cell
+    headline: bool = False
 
 
 @dataclass(frozen=True, slots=True)
