@@ -240,8 +240,9 @@ def read_history(folder: Path) -> History:
 
 
 def _below(root: Path, path: str) -> str:
-    """What a person sees of a path that was found below the root."""
-    return path.removeprefix(os.path.join(root, "")) if path != str(root) else "."
+    """What a person sees of a path that was found below the root: text that any file may hold."""
+    below = path.removeprefix(os.path.join(root, "")) if path != str(root) else "."
+    return below if below.isascii() else os.fsencode(below).decode("utf-8", "backslashreplace")
 
 
 def _walk(root: Path, refused: list[Refused]) -> Iterator[_Found]:
@@ -354,7 +355,9 @@ def _is_sound(slim: _Slim) -> bool:
         return False
     return not any(
         (run.valid and run.reasons)
-        or {"performance": run.latency_us, "accuracy": run.accuracy, "energy": run.energy_uj}[run.mode] is None
+        or (run.mode == "accuracy" and run.accuracy is None)
+        or (run.mode == "energy" and run.energy_uj is None)
+        or (run.mode != "accuracy" and run.latency_us is None)
         for run in slim.runs
     )
 
