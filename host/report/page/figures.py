@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 BLUE, ORANGE, GREEN, RED, GREY = "#2f7fc4", "#c9701a", "#2e9150", "#d9483b", "#7d8590"
 WIDTH_IN: Final = 8.6
+BESIDE_IN: Final = 5.4
+"""Of a figure that stands beside its table."""
 _OVERVIEW = 450  # bins: about one to a pixel and a half
 _BARS = 40  # of operators; more cannot be read
 _WINDOWS = 60
@@ -35,27 +37,23 @@ def ascii_name(text: str, length: int = _NAME) -> str:
     return plain if len(plain) <= length else f"{plain[:head]}..{plain[head + 2 - length :]}"
 
 
-def latency(names: Sequence[str], values_ms: Sequence[float], median_ms: float, unit: str) -> Figure:
+def latency(values_ms: Sequence[float], median_ms: float, unit: str) -> Figure:
     """A point for each window, and a line at the median. The axis does not begin at 0."""
     figure, axes = _figure(2.2, BESIDE_IN)
-    names, values = names[:_WINDOWS], np.asarray(values_ms[:_WINDOWS])
+    values = np.asarray(values_ms[:_WINDOWS])
     places = np.arange(len(values))
     axes.axhline(median_ms, color=ORANGE, linewidth=1.4, label="median")
     axes.plot(places, values, "o", color=BLUE, markersize=6, label="window")
     reach = max(float(np.abs(values - median_ms).max()), abs(median_ms) * 1e-3, 1e-9)
     axes.set_ylim(median_ms - 1.25 * reach, median_ms + 1.25 * reach)
     axes.set_xlim(-0.6, len(values) - 0.4)
-    few = len(values) <= 8
-    axes.set_xticks(
-        places if few else places[:: -(-len(values) // 12)],
-        [f"{place + 1}\n{ascii_name(name, 16)}" for place, name in enumerate(names)]
-        if few
-        else [str(place + 1) for place in places[:: -(-len(values) // 12)]],
-    )
+    ticks = places[:: -(-len(places) // 12)]
+    axes.set_xticks(ticks, [str(place + 1) for place in ticks])
+    axes.set_xlabel("window")
     axes.set_ylabel(f"latency, {unit}ms")
     axes.ticklabel_format(axis="y", useOffset=False, style="plain")
     axes.legend(loc="upper right", ncols=2, frameon=False, bbox_to_anchor=(1.0, 1.14))
-    return _placed(figure, left_in=1.0, bottom_in=0.5 if few else 0.4, top_in=0.25)
+    return _placed(figure, left_in=1.0, bottom_in=0.5, top_in=0.25)
 
 
 def power(bins: Bins, marks: Sequence[Mark], duration_s: float, unit: str) -> Figure:
