@@ -17,9 +17,10 @@ the tick, as emulated ones do, have no scatter, and are known to within a tick a
 At last the limits are moved apart to hold the change of the two figures that the records publish, medians: skewed
 windows can put it outside.
 
-What it is worth: with five normally distributed windows the limits hold the true change in 95 of 100 cases
-(tests/host/test_compare_change.py draws them). It tells of this pair of runs; what another specimen of the board, or
-another day would give, is not in it.
+What it is worth: of 20,000 draws of five windows on each side the limits held the true change in 95.2 % with normal
+noise in pairs and 95.7 % by Welch, in 94.7 to 97.5 % with even, exponential or heavy-tailed (Student's t, 3) noise, and
+where every twentieth window was 1 % off. tests/host/test_compare_change.py draws fewer. It tells of this pair of runs;
+what another specimen of the board, or another day would give, is not in it.
 """
 
 from __future__ import annotations
