@@ -58,6 +58,12 @@ class Desk:
             self._devices.add(stand_in)
         return device
 
+    def keep(self, path: str, text: str) -> None:
+        """Write a file, as with an editor that was started here."""
+        code, printed = self.type(f"cat > {path} <<'END OF THE FILE'\n{text}END OF THE FILE")
+        if code:
+            raise PageError(f"{path} cannot be written: {printed}")
+
     def start(self, text: str, said: str) -> None:
         """Run in the background, from when it has printed `said`. Raises PageError when it ends before."""
         process = self._shell(text)
@@ -109,6 +115,9 @@ def run_block(desk: Desk, page: Page, block: Block) -> None:
     """Type a block's commands. Raises PageError for an exit code or a line that is not as the page says."""
     asked = block.asked
     if asked.skip is not None:
+        return
+    if asked.file is not None:
+        desk.keep(asked.file, block.text)
         return
     for old, _ in asked.replace:
         if not any(old in command.text for command in block.commands):

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-WORDS = ("skip", "replace", "run", "exit", "expect", "like", "background", "checkout")
+WORDS = ("skip", "replace", "run", "exit", "expect", "like", "background", "checkout", "file")
 ALONE = ("like", "checkout")
 """Words without a value."""
 
@@ -43,15 +43,17 @@ class Asked:
     expect: list[str] = field(default_factory=list)
     like: bool = False
     background: str | None = None
+    file: str | None = None
 
 
 @dataclass(frozen=True)
 class Block:
-    """A console block. line: of its fence."""
+    """A console block, or the text of the file that the comment before it names. line: of its fence."""
 
     line: int
     commands: tuple[Command, ...]
     asked: Asked
+    text: str = ""
 
 
 @dataclass
@@ -134,8 +136,13 @@ class _Reader:
     def _fence(self, indent: int, fence: str, language: str) -> None:
         first, self._at = self._at + 1, self._at + 1
         lines = [line[indent:] for line in self._until(fence, "the fence before this line")[:-1]]
-        if language == "console":
+        if language == "console" and (self._asked is None or self._asked.file is None):
             self.page.blocks.append(Block(first, tuple(self._commands(first + 1, lines)), self._asked or Asked()))
+            self._asked = None
+            return
+        if self._asked is not None and self._asked.file is not None:
+            text = "\n".join([*lines, ""])
+            self.page.blocks.append(Block(first, (), self._asked, text))
             self._asked = None
             return
         self._nothing_is_asked()

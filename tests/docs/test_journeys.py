@@ -20,6 +20,8 @@ How to write a page
     <!-- test: like -->                 every example line has to be there, whatever its numbers and spaces are
     <!-- test: run: COMMAND -->         typed before the block, for what a reader has and the test has not
     <!-- test: background: TEXT -->     the last command goes on until the page's end, from when it has printed TEXT
+    <!-- test: file: PATH -->           before a block that is no console: the reader puts its text into that file, and
+                                        so does the test; the fence says it too: ```ini title="PATH"
     <!-- test: checkout -->             anywhere: the page changes the checkout. It gets a copy, and begins in it
 
   Several may share one comment: `<!-- test:`, a line `WORD: VALUE` each, `-->`.
@@ -118,7 +120,7 @@ Text.
 -->
 
 ```console
-$ mkdir one && cd one && echo sun > /dev/nowhere
+$ mkdir -p one/one && cd one && echo sun > /dev/nowhere
 $ cat \\
 > here
 rain, for example
@@ -137,6 +139,12 @@ rain, for example
 $ test "$WORD" = sum && exit 3
 ```
 
+<!-- test: file: one/note.txt -->
+```ini title="one/note.txt"
+$ not a command
+[x]
+```
+
 ```c
 int not_a_command;
 ```
@@ -145,6 +153,7 @@ int not_a_command;
     assert [command.line for block in page.blocks for command in block.commands] == [10, 11, 20, 26]
     attempt(desk, page)
     assert (tmp_path / "one" / "here").read_text() == "sun\n"
+    assert (tmp_path / "one" / "one" / "note.txt").read_text() == "$ not a command\n[x]\n"
 
 
 @pytest.mark.parametrize(
