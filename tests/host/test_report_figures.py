@@ -32,9 +32,9 @@ MARKS = [
     Mark("gap", "gap", 0.6, 0.61, valid=False),
 ]  # fmt: skip
 DRAWN: dict[str, Draw] = {
-    "latency": partial(figures.latency, [HOSTILE, "b"], [12.5, 12.6], 12.55, "emulated "),
-    "many": partial(figures.latency, ["in.bin"] * 500, list(np.linspace(1, 2, 500)), 1.5, ""),
-    "same": partial(figures.latency, ["a", "b", "c"], [0.0, 0.0, 0.0], 0.0, ""),
+    "latency": partial(figures.latency, [12.5, 12.6], 12.55, "emulated "),
+    "many": partial(figures.latency, list(np.linspace(1, 2, 500)), 1.5, ""),
+    "same": partial(figures.latency, [0.0, 0.0, 0.0], 0.0, ""),
     "power": partial(figures.power, BINS, MARKS, 1.0, "emulated "),
     "nothing": partial(figures.power, Bins(0.1, np.full(9, np.nan), np.full(9, np.nan)), [], 0.9, ""),
     "operators": partial(figures.operators, [HOSTILE, "CONV"], [1.0, 2.0], [3.0, 0.0], "emulated "),

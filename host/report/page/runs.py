@@ -211,8 +211,7 @@ def _latency_figure(place: Place, pictures: Pictures) -> Figure | None:
         f"Latency of {len(values)} windows, between {min(values):.3f} and {max(values):.3f} {unit}ms; the median is "
         f"{median:.3f} {unit}ms. The axis does not begin at 0."
     )
-    names = [window.input for window in run.windows]
-    draw = partial(figures.latency, names, values, median, unit)
+    draw = partial(figures.latency, values, median, unit)
     return pictures.add(f"{place.key}-latency", f"{run.task}, latency by window", place.where, text, draw)
 
 
