@@ -43,9 +43,10 @@ def print_comparison(comparison: Comparison, results: Results, console: Console)
     """Print what is compared, what else differs, the table, what it rests on, and the gates."""
     say(console, *_sides(comparison, results))
     say(console, *_differing(comparison))
-    table = listing(*_COLUMNS, numbers=_NUMBERS)
+    change = "change\n(95 % interval)"
+    table = listing("task", "quantity", "A", "B", change, "verdict", numbers=("A", "B", change))
     for row in comparison.rows:
-        table.add_row(*_cells(comparison, row))
+        table.add_row(*_narrow(*_cells(comparison, row)))
     show(console, table)
     say(console, *_notes(comparison))
     say(console, *gate_lines(comparison.gates))
@@ -120,6 +121,16 @@ def _cells(comparison: Comparison, row: RowRecord) -> tuple[str, ...]:
         _limits(row.quantity, row.change, row.low, row.high) if there else NONE,
         _verdict(row),
     )
+
+
+def _narrow(
+    where: str, quantity: str, a: str, b: str, change: str, interval: str, verdict: str
+) -> tuple[str, str, str, str, str, str]:
+    """For a terminal of 80 columns: cells of several lines, which are one where no terminal is."""
+    a, b = (figure.replace(" +- ", "\n+- ") for figure in (a, b))
+    if interval != NONE:
+        change += f"\n({interval})".replace(" to ", " to\n")
+    return where, quantity.replace(", ", ",\n"), a, b, change, verdict
 
 
 def _quantity(comparison: Comparison, row: RowRecord) -> str:
