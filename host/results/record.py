@@ -37,8 +37,9 @@ def create_folder(parent: Path, label: str) -> Path:
     raise HostError(f"cannot find a free name for a result folder in {parent}. Choose another with --out.")
 
 
-def write_file(path: Path, data: bytes) -> None:
-    """Write the whole file or leave what was there. Raises HostError (full disk, no permission)."""
+def write_file(path: Path, data: bytes, option: str = "--out") -> None:
+    """Write the whole file or leave what was there. option: which one names another place. Raises HostError (full disk,
+    no permission)."""
     temporary = path.with_name(f".{path.name}.part")
     try:
         with temporary.open("wb") as stream:
@@ -50,7 +51,7 @@ def write_file(path: Path, data: bytes) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise HostError(
-            f"cannot write {path}: {error}. Free some room, or choose another folder with --out."
+            f"cannot write {path}: {error}. Free some room, or choose another folder with {option}."
         ) from error
 
 

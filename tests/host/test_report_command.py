@@ -130,3 +130,11 @@ def test_the_command_is_that_of_the_journal(tmp_path: Path) -> None:
     (one / journal.FILE).write_bytes(line.replace(b"quick", b"mlperf", 1))
     (read,) = read_folders([one])
     assert read.plan is None
+
+
+def test_a_folder_that_takes_no_page_says_where_else(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one = folder(tmp_path / "one", traces=False)
+    (one / ".report.html.part").mkdir()  # where the page is made before it is there
+    assert main(["report", str(one)]) == 1
+    assert "choose another folder with -o." in capsys.readouterr().err
+    assert not (one / "report.html").exists()

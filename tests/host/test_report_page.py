@@ -186,7 +186,11 @@ def test_each_board_has_a_table_of_its_own(tmp_path: Path) -> None:
     ("runs", "kind", "headline"),
     [
         ([run(), run("ad01")], "quick", "All 2 runs are valid: a quick look, no benchmark result"),
-        ([run(rules="mlperf")], "valid", "The run is valid under the MLPerf Tiny run rules"),
+        (
+            [run(rules="mlperf")],
+            "quick",
+            "The run is valid under the MLPerf Tiny run rules, but EMULATED: no benchmark result",
+        ),
         ([run(), run(valid=False, reasons=["too short"])], "invalid", "INVALID: 1 of 2 runs"),
         ([run(valid=False)], "invalid", "INVALID: 1 of 1 run"),
     ],
@@ -200,6 +204,13 @@ def test_the_verdict_is_that_of_the_runs(tmp_path: Path, runs: list[schema.Run],
         reason = "; ".join(runs[number].reasons) or "marked as not valid, without a reason"
         assert f"kws01, energy: {reason}" in found.lines
     assert "EMULATED: time is instructions at one per cycle, not silicon" in found.lines
+
+
+def test_measured_runs_under_the_rules_are_valid_and_no_more_is_said(tmp_path: Path) -> None:
+    made = result(run(rules="mlperf"), run("ad01", rules="mlperf"), provenance="measured")
+    found = page(folder(tmp_path / "one", made, traces=False)).verdict
+    assert (found.kind, found.headline) == ("valid", "All 2 runs are valid under the MLPerf Tiny run rules")
+    assert found.lines == ("measured on the board",)
 
 
 def test_nothing_finished_is_no_valid_result(tmp_path: Path) -> None:

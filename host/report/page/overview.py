@@ -42,7 +42,11 @@ def verdict(folders: Sequence[Folder]) -> Verdict:
     which = "The run is valid" if len(runs) == 1 else f"All {len(runs)} runs are valid"
     if quick:
         return Verdict("quick", f"{which}: a quick look, no benchmark result", told)
-    return Verdict("valid", f"{which} under the MLPerf Tiny run rules", told)
+    which += " under the MLPerf Tiny run rules"
+    if provenances != ["measured"]:
+        other = " and ".join(WORDS[provenance] for provenance in provenances if provenance != "measured")
+        return Verdict("quick", f"{which}, but {other}: no benchmark result", told)
+    return Verdict("valid", which, told)
 
 
 def _count(runs: int) -> str:

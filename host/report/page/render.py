@@ -134,7 +134,7 @@ def write_all(folders: Sequence[Path], out: Path, figures: Path | None = None) -
     pictures = Pictures()
     data = render_page(page_of(read, datetime.now(UTC), pictures))
     files = pictures.write(figures) if figures is not None else []
-    record.write_file(out, data)
+    record.write_file(out, data, "-o")
     return Written(out, len(data), tuple(files))
 
 

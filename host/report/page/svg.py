@@ -140,7 +140,7 @@ def write_figure(draw: Draw, name: str, title: str, folder: Path) -> list[Path]:
             metadata = {"Title": title, **({"Date": None} if kind == "svg" else {"Software": None})}
             figure.savefig(out, format=kind, dpi=PNG_DPI, facecolor="white", metadata=metadata)
         path = folder / f"{name}.{kind}"
-        record.write_file(path, out.getvalue())
+        record.write_file(path, out.getvalue(), "--figures")
         paths.append(path)
     return paths
 

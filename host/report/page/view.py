@@ -187,7 +187,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What stands first. kind: "invalid" when a run is not valid; "quick" when all are, and one is a quick look; else
+    """What stands first. kind: "invalid" when a run is not valid; "quick" when all are, but no benchmark result; else
     "valid". lines: what is wrong and what it is worth, the important first. links: (text, "#run-0-1") of the runs that
     are not valid."""
 

@@ -48,6 +48,8 @@ def notes(run: Run) -> Iterator[str]:
         yield from window_notes(run.energy_uj)
     if run.accuracy is not None and run.accuracy.reason is not None:
         yield run.accuracy.reason
+    if run.accuracy is not None and run.accuracy.target is None and not is_synthetic(run):
+        yield "no target to hold the accuracy against: not the official model and the whole official set"
     if run.clock is not None:
         yield from clock_notes(run.task, run.clock)
     if is_synthetic(run):
