@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from host.cli._arguments import positive
+from host.cli._json import add_json_argument, print_record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--provenance", choices=("measured", "emulated", "replayed"), help="only what is this")
     parser.add_argument("--last", type=positive, metavar="N", help="only the last N runs of each kind")
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="print every run and every trend as JSON")
+    add_json_argument(form)
     form.add_argument("--csv", action="store_true", help="print every run as a line of CSV")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the trends, a .png or a .svg")
 
@@ -54,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
 
         write_plot(series, args.plot)
     if args.json:
-        sys.stdout.write(history_json(history, rows, series, args.plot and str(args.plot)).decode())
+        print_record(history_json(history, rows, series, args.plot))
         return 0
     if args.csv:
         write_csv(rows, sys.stdout)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import csv
 import math
+import os
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import TextIO
 
 import msgspec
@@ -156,7 +158,8 @@ def change_text(series: Series) -> str:
 
 def trend_text(series: Series) -> str:
     """The order of time from left to right, least and most as the lowest and highest character."""
-    values = series.values
+    largest = max(map(abs, series.values)) or 1.0
+    values = [value / largest for value in series.values]  # sums of the largest numbers there are would be none
     bins = min(len(values), _TREND_WIDTH)
     edges = [len(values) * place // bins for place in range(bins + 1)]
     means = [math.fsum(values[left:right]) / (right - left) for left, right in pairwise(edges)]
@@ -201,7 +204,7 @@ def _csv_cell(value: object) -> object:
     return printable(value).replace("\n", "\\n") if isinstance(value, str) else value
 
 
-def history_json(history: History, rows: Sequence[Row], series: Sequence[Series], plot: str | None) -> bytes:
+def history_json(history: History, rows: Sequence[Row], series: Sequence[Series], plot: Path | None) -> bytes:
     """One document: every run, every series, and what is left out. Energies in microjoules, latencies in
     microseconds, change as a part of the first value (of an accuracy: the difference)."""
     document = {
@@ -209,7 +212,7 @@ def history_json(history: History, rows: Sequence[Row], series: Sequence[Series]
         "results": history.results,
         "copies": history.copies,
         "refused": [{"path": one.path, "reason": one.reason} for one in history.refused],
-        "plot": plot,
+        "plot": None if plot is None else os.fsencode(plot).decode("utf-8", "backslashreplace"),
         "series": [_series_json(one) for one in series],
         "runs": rows,
     }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ _LINES = 8
 _NAME = 60
 _MARKERS = {"measured": "o", "emulated": "s", "replayed": "^"}
 _COLOURS = ("#1b6ca8", "#d9822b", "#2e8b57", "#8e44ad", "#c0392b", "#566573", "#b7950b", "#117a65")
+_LARGEST = 1e30
 _DRAWN = 200  # points of a line: with more of them, markers and bars would be a blot
 
 
@@ -58,14 +60,20 @@ def plot(series: Sequence[Series], kind: str) -> bytes:
     rows = -(-len(names) // columns)
     # Names are anybody's: nothing in them is a formula.
     with rc_context({"text.parse_math": False, "svg.hashsalt": "tinyjoule", "svg.fonttype": "none"}):
-        figure = Figure(figsize=(7 * columns, 3.2 * rows + 0.4), layout="constrained")
+        width, height = 7.0 * columns, 3.2 * rows + 0.4
+        figure = Figure(figsize=(width, height))  # laid out by hand: a layout engine takes longer than the drawing
+        figure.subplots_adjust(
+            left=1.0 / width, right=1 - 0.2 / width, top=1 - 0.3 / height, bottom=0.9 / height, wspace=0.19, hspace=0.42
+        )
         grid = figure.subplots(rows, columns, squeeze=False).ravel()
         for panel, name in zip(grid, names, strict=False):
             _draw(panel, panels[name])
         for panel in grid[len(names) :]:
             panel.set_visible(False)
         if left_out:
-            figure.supxlabel(f"{left_out} more panels left out: choose with --task or --board", fontsize=9)
+            figure.text(
+                0.01, 0.1 / height, f"{left_out} more panels left out: choose with --task or --board", fontsize=9
+            )
         out = io.BytesIO()
         # No date: the same trends are the same file.
         figure.savefig(out, format=kind, dpi=110, metadata={"Date": None} if kind == "svg" else {})
@@ -75,11 +83,23 @@ def plot(series: Sequence[Series], kind: str) -> bytes:
 def _panels(series: Sequence[Series]) -> dict[tuple[str, ...], list[Series]]:
     """What each mode is run for, together what may be seen on one axis."""
     panels: dict[tuple[str, ...], list[Series]] = {}
-    for one in series:
+    for one in map(_drawable, series):
         group = one.group
-        if one.quantity == MAIN[group.mode]:
+        if one.quantity == MAIN[group.mode] and one.values:
             panels.setdefault((group.provenance, group.task, one.quantity, one.kind), []).append(one)
     return panels
+
+
+def _drawable(series: Series) -> Series:
+    """Without what is on no axis: a figure that large was never measured, and drawing overflows on it."""
+    places = [
+        place for place, value in enumerate(series.values)
+        if abs(value) < _LARGEST and (series.rows[place].u_uj or 0.0) < _LARGEST
+    ]  # fmt: skip
+    if len(places) == len(series.values):
+        return series
+    rows, values = [series.rows[place] for place in places], [series.values[place] for place in places]
+    return replace(series, rows=rows, values=values)
 
 
 def _draw(panel: Axes, lines: list[Series]) -> None:
