@@ -101,8 +101,11 @@ class _Reader:
         digest = hashlib.sha256()
         for number, line in enumerate(_lines(file), start=1):
             digest.update(line)
-            if self._bad < MAX_BAD_LINES:
-                self._line(number, line)
+            self._line(number, line)
+            if self._bad >= MAX_BAD_LINES:
+                break
+        while chunk := file.read(MAX_LINE_BYTES):  # what is left, for the hash alone
+            digest.update(chunk)
         self._log.complete = self._bad < MAX_BAD_LINES
         self._log.sha256 = digest.hexdigest()
         if self._log.head is None and self._log.complete:
