@@ -79,6 +79,12 @@ class Gathered:
         """Its board and firmware are those of all."""
         return self.cells[0].session
 
+    @property
+    def firmware(self) -> schema.FirmwareInfo:
+        """That of all, as the session tells it that had the image at hand, if one had."""
+        told = [cell.session.header.base.firmware for cell in self.cells]
+        return next((one for one in told if one.sha256 is not None), told[0])
+
     def of(self, benchmark: str) -> list[Cell]:
         """The cells of a benchmark."""
         return [cell for cell in self.cells if cell.benchmark.name == benchmark]

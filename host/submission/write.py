@@ -14,6 +14,7 @@ from pathlib import Path
 
 from host.catalog.files import sha256
 from host.errors import HostError, UsageError
+from host.results import schema
 from host.results.record import write_file
 from host.submission import code, layout, system
 from host.submission.gather import Cell, Gathered
@@ -101,13 +102,15 @@ def write_package(
             code.write_sums(folder.joinpath(place))
             model = None if implementation.model is None else str(place / implementation.model)
             for cell in cells:
-                _write_results(cell, request, model, folder)
+                _write_results(cell, gathered.firmware, request, model, folder)
         confirm(folder)
         files = [path for path in folder.rglob("*") if path.is_file()]
         return Written(out, len(files), sum(path.stat().st_size for path in files))
 
 
-def _write_results(cell: Cell, request: Request, model_file: str | None, folder: Path) -> None:
+def _write_results(
+    cell: Cell, firmware: schema.FirmwareInfo, request: Request, model_file: str | None, folder: Path
+) -> None:
     place = layout.results_path(
         request.division, request.organization, request.name, cell.benchmark.name, cell.run.mode
     )
@@ -127,7 +130,7 @@ def _write_results(cell: Cell, request: Request, model_file: str | None, folder:
         session=session.header.id,
         created=base.created,
         board=base.board,
-        firmware=base.firmware,
+        firmware=firmware,
         host=base.host,
         units=session.result.units,
         run=cell.run,
