@@ -139,6 +139,7 @@ def compare(a: Side, b: Side, gates: Sequence[Gate] = ()) -> Comparison:
     can, ResultInvalid for a record with numbers that no session makes."""
     for side in (a, b):
         _check_numbers(side.name, msgspec.to_builtins(side.result))
+        _check_date(side)
     _check_comparable(a, b)
     rows = list(_rows(a, b))
     judged = [_judge(gate, rows) for gate in gates]
@@ -170,6 +171,13 @@ def _check_numbers(name: str, plain: Any) -> None:
             todo.extend(one)
         elif isinstance(one, int) and one >= _LARGEST:
             raise ResultInvalid(f"{name}: one of its counts is over {_LARGEST}, as in no session. Was the file edited?")
+
+
+def _check_date(side: Side) -> None:
+    try:
+        datetime.fromisoformat(side.result.created)
+    except ValueError as error:
+        raise ResultInvalid(f"{side.name}: it was created at {side.result.created}, which is no time.") from error
 
 
 def _check_comparable(a: Side, b: Side) -> None:

@@ -252,6 +252,8 @@ def test_numbers_that_no_session_makes_are_refused_and_any_other_is_survived() -
     huge = a_result(a_run(windows=[schema.Window(input="0.bin", inferences=1, duration_us=10**400)]))
     with pytest.raises(ResultInvalid, match="b: one of its counts"):
         compared(a_result(a_run()), huge)
+    with pytest.raises(ResultInvalid, match="a: it was created at 2026-13-99T03:04:05"):
+        compared(a_result(a_run(), created="2026-13-99T03:04:05+00:00"), a_result(a_run()))
     for value in (0.0, 5e-324, 1.7e308):
         strange = a_result(an_energy_run(an_energy([value] * 5, {"current gain": 1e300, "scatter": 0.0}, u=0.0)))
         for sides in ((strange, a_result(an_energy_run(an_energy([1.0] * 5, None)))), (strange, strange)):
