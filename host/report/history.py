@@ -10,7 +10,7 @@ import csv
 import math
 import os
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import TextIO
 
@@ -31,7 +31,7 @@ HEADINGS: dict[Provenance, str] = {
     "replayed": "REPLAYED from recordings",
 }
 _LEVELS = "_.-'^"
-_TREND_WIDTH = 16
+_TREND_WIDTH = 10
 _REASON_WIDTH = 200
 _TOLD = 5
 _TITLES = {
@@ -54,42 +54,55 @@ def print_history(history: History, rows: Sequence[Row], series: Sequence[Series
             say(console, heading, style="bold")
             if any(not one.group.clock_hz for one in some):
                 say(console, "a board without a clock is a process on a machine like this: its times say nothing else")
-            _print_trends(some, console)
+            for _, kind in groupby(sorted(some, key=_kind), key=_kind):
+                _print_trends(list(kind), console)
     _print_invalid(rows, console)
     sessions = len({row.folder for row in rows})
     dates = f", {_day(rows[0])} to {_day(rows[-1])}" if rows else ""
     say(
         console,
         f"{_count(len(rows), 'run')} of {_count(sessions, 'result')}{dates}; trend: from _ (least) to ^ (most), in the "
-        "order of time; change: the last against the first. Is it more than the doubt? `host compare A B` tells",
+        "order of time; change: the last against the first. `host compare A B` tells whether two results differ",
     )
     for line in remarks(history):
         say(console, line)
 
 
+def _kind(series: Series) -> tuple[str, str, int, str, str]:
+    """What is in one table."""
+    group = series.group
+    return (group.board, group.core, group.clock_hz, group.mode, group.rules)
+
+
 def _print_trends(series: Sequence[Series], console: Console) -> None:
+    rules = "quick look" if series[0].group.rules == "quick" else series[0].group.rules
+    say(console, f"{board_text(series[0])}, {series[0].group.mode}, {rules}")
     table = listing(
-        "task", "board", "mode", "what", "runs", "first", "last", "best", "change", "trend", "from", "to", "differ",
-        numbers=("runs", "first", "last", "best", "change"), whole=("trend", "from", "to"),
+        "task", "what", "runs", "first", "last", "best", "change", "trend",
+        numbers=("runs", "first", "last", "best", "change"), whole=("trend",),
     )  # fmt: skip
     for one in series:
-        group = one.group
         table.add_row(
-            group.task,
-            board_text(one),
-            f"{group.mode}, {group.rules}",
+            one.group.task,
             title(one),
-            str(len(one.rows)) + (f", {one.invalid} INVALID" if one.invalid else ""),
-            point_text(one, one.first),
+            f"{len(one.rows)}" + (f",\n{one.invalid} INVALID" if one.invalid else ""),
+            _value(one, one.first),
             point_text(one, one.last),
-            point_text(one, one.best),
+            _value(one, one.best),
             change_text(one),
             trend_text(one),
-            _day(one.rows[0]),
-            _day(one.rows[-1]),
-            ", ".join(f"{count} {what}" for what, count in one.differing().items()),
         )
     show(console, table)
+    for one in series:
+        differing = ", ".join(f"{count} {what}" for what, count in one.differing().items())
+        if differing and one.quantity == MAIN[one.group.mode]:
+            days = f"{one.rows[0].created[:10]} to {one.rows[-1].created[:10]}"
+            say(console, f"{one.group.task}, {days}: not all of the same, but of {differing}", indent=2)
+
+
+def _value(series: Series, point: Point) -> str:
+    """Without its uncertainty, which the latest has beside it: it needs the room."""
+    return point_text(series, point).partition(" ")[0]
 
 
 def _print_invalid(rows: Sequence[Row], console: Console) -> None:

@@ -14,10 +14,13 @@ from typing import Any
 
 import msgspec
 import pytest
+from rich.cells import cell_len
+from rich.console import Console
 from test_history import OLDER, put, sized
 from test_results import SHA, make_result
 
 from host.cli import main
+from host.report.history import print_history
 from host.report.history_plot import PANELS, plot
 from host.results import schema
 from host.results.history import Row, read_history
@@ -77,16 +80,24 @@ def test_the_table_has_a_trend_of_each_kind_and_nothing_is_mixed(
     lines = [line for line in out.splitlines() if line.startswith("kws01 ")]
     assert [line.split()[0] for line in lines] == ["kws01"] * 3
     assert re.search(
-        r"kws01 +mps2_an386 125 MHz +energy, quick +energy, uJ +5, 1 INVALID +1000\.0 \+- 1\.0 +910\.0 \+- 1\.0 "
-        r"+900\.0 \+- 1\.0 +-9\.00 \+- 0\.14 % +\^\^\^__ +2026-03-01 +2026-03-05",
-        lines[0],
+        r"kws01 +energy, uJ +5, 1 INVALID +1000\.0 +910\.0 \+- 1\.0 +900\.0 +-9\.00 \+- 0\.14 % +\^\^\^__$", lines[0]
     )
+    assert "mps2_an386 125 MHz, energy, quick look\n" in out
     assert "energy, emulated uJ" in lines[1]
     assert "500.0" not in lines[0] + lines[2]
     assert "INVALID: kws01 on mps2_an386 in invalid, measured: 12 samples were lost in the window" in out
     assert "1 result left out: copies of others" in out
     assert re.search(r"REFUSED: foreign/result\.json: not a tinyjoule\.result/\d record", out)
     assert "8 runs of 8 results, 2026-03-01 to 2026-03-08" in out
+
+
+def test_the_table_fits_a_terminal_of_80_columns(folder: Path) -> None:
+    found = read_history(folder)
+    out = io.StringIO()
+    console = Console(file=out, width=80, force_terminal=True, color_system=None, _environ={})
+    print_history(found, found.rows, trends(found.rows), console)
+    assert max(map(cell_len, out.getvalue().splitlines())) <= 80
+    assert "runs:" not in out.getvalue()  # a table, not a block for each row
 
 
 def test_csv_is_a_line_for_each_run_and_its_numbers_are_exact(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
