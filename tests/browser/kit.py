@@ -127,7 +127,7 @@ def check_view(seen: Opened, key: str, path: Path) -> float:
 
 def leading_number(text: str) -> tuple[float, float] | None:
     """The number a text begins with, and half of its last digit."""
-    found = re.match(r"[^\d+\u2212-]{0,12}([+\u2212-]?[\d,]+(?:\.(\d+))?)", text)
+    found = re.match(r"[^\d+\u2212-]{0,12}([+\u2212-]?\d[\d,]*(?:\.(\d+))?)", text)
     if not found:
         return None
     value = float(found[1].replace(",", "").replace("\u2212", "-"))
