@@ -101,7 +101,8 @@ class _Clock:
     def begin_task(self, seconds: float) -> None:
         """The first task of a host begins at its `seconds`."""
         if self._base is None:
-            self._base = next(self._began, self.now) - timedelta(seconds=seconds)
+            # A clock that was set back in between would have all of it happen at once.
+            self._base = max(next(self._began, self.now), self.now) - timedelta(seconds=seconds)
 
     def at(self, seconds: float) -> str:
         """The stamp of `seconds`, never before an older one. While boards are being opened it stands still."""

@@ -42,7 +42,7 @@ from host.runner import session as session_module
 from host.runner import target as target_module
 from host.runner.outputs import OutputFormat, read_format
 from host.runner.plan import Plan, Workload
-from host.runner.session import run_session
+from host.runner.session import resume_session, run_session
 from host.submission.layout import BENCHMARKS
 
 BOARD = "nucleo_l4r5zi"
@@ -91,6 +91,8 @@ class Board(TinyjouleDevice):
     """Held while time passes in one go, so that the monitor sees the moment with all that happens in it."""
     hides: bool = False
     """Whether it passes for somebody else's firmware."""
+    interrupted_after: int | None = None
+    """In which window somebody types Ctrl-C."""
 
     @property
     def run_time_us(self) -> int:
@@ -201,6 +203,8 @@ class Line(FakeLink):
             with board.passing:
                 self._runs = int(count)
                 board.windows.append((board.clock(), math.inf))
+            if len(board.windows) == board.interrupted_after:
+                raise KeyboardInterrupt
         elif self._runs and (line == b"m-infer-done" or (word == b"m-lap-us" and self._lapped)):
             with board.passing:
                 begun_s = board.windows[-1][0]
@@ -363,6 +367,19 @@ def measure(board: Board, out: Path, mode: schema.Mode, tasks: Sequence[str], **
     )
     with at_a_port(board), Reporter() as reporter:
         return run_session(wanted, reporter).folder
+
+
+def measure_in_two(board: Board, out: Path, mode: schema.Mode, tasks: Sequence[str], windows: int) -> Path:
+    """A session that ends after so many windows, those of calibration among them, and is gone on with."""
+    board.interrupted_after = windows
+    with pytest.raises(KeyboardInterrupt):
+        measure(board, out, mode, tasks)
+    board.interrupted_after = None
+    (folder,) = out.iterdir()
+    with at_a_port(board), Reporter() as reporter:
+        outcome = resume_session(folder, [], reporter)
+    assert outcome.complete
+    return folder
 
 
 def measure_all(

@@ -14,11 +14,23 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from submission_kit import BOARD, MODES, SYSTEM, build_id, make_board, measure, measure_all, result_of, work_of
+from submission_kit import (
+    BOARD,
+    MODES,
+    SYSTEM,
+    build_id,
+    make_board,
+    measure,
+    measure_all,
+    measure_in_two,
+    result_of,
+    work_of,
+)
 
 from host.errors import HostError, ResultInvalid, UsageError
 from host.results import schema
 from host.submission import code, layout, system
+from host.submission.check import check
 from host.submission.gather import gather
 from host.submission.write import Request, Written, check_out, system_name, write_package
 
@@ -391,6 +403,20 @@ def test_a_log_that_says_hostile_things_is_only_text(data_dir: Path, tmp_path: P
         PATTERNS["performance"], (results(tmp_path / "out", "kws", "performance") / "results.txt").read_text()
     )
     assert value == ["21.7302"]
+
+
+def test_a_session_that_was_broken_off_and_went_on_makes_a_package(data_dir: Path, tmp_path: Path) -> None:
+    board = make_board(("kws01", "ic01"))
+    modes: tuple[schema.Mode, ...] = ("performance", "energy")
+    broken = [measure_in_two(board, tmp_path / mode, mode, ("kws01", "ic01"), len(board.windows) + 9) for mode in modes]
+    whole = measure(board, tmp_path / "accuracy", "accuracy", ("kws01", "ic01"))
+    package([broken[0], whole, broken[1]], tmp_path / "out")
+    report = check(tmp_path / "out")
+    assert report.good, report.breaches
+    for mode in modes:
+        lines = lines_of(results(tmp_path / "out", "kws", mode) / "log.txt")
+        assert [text for _, source, text in lines if "goes on from here" in text]
+        assert [stamp for stamp, _, _ in lines] == sorted(stamp for stamp, _, _ in lines)
 
 
 def test_a_session_that_went_on_has_the_times_of_both_hosts(
