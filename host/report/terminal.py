@@ -159,7 +159,7 @@ def show(console: Console, table: Listing) -> None:
         if drawn is not None:
             console.print(drawn)
             if count:
-                left = ", ".join(_joined(title) for title in table.optional[:count])
+                left = "; ".join(_joined(title) for title in table.optional[:count])
                 say(console, f"left out, because the terminal has {console.width} columns: {left}")
             return
     for row in table.rows:
