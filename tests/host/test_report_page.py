@@ -283,6 +283,18 @@ def test_a_damaged_or_missing_trace_is_a_note(tmp_path: Path) -> None:
     assert trace.stat().st_size > 0
 
 
+def test_a_trace_of_something_else_is_not_shown_as_this_runs(tmp_path: Path) -> None:
+    one = folder(tmp_path / "one", traces=False)
+    for file, changes in (("trace-kws01.jls", {"task": "ad01"}), ("trace-kws01-2.jls", {"provenance": "measured"})):
+        write_trace(one / file, **({"task": "kws01"} | changes))
+    (found,) = page(one).runs
+    assert found.traces == ()
+    assert found.trace_notes == (
+        "trace-kws01.jls is not shown: trace-kws01.jls is a trace of ad01: was it renamed?",
+        "trace-kws01-2.jls is not shown: trace-kws01-2.jls was measured, the run was EMULATED.",
+    )
+
+
 def test_a_link_that_leads_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
     one = folder(tmp_path / "one", traces=False)
     write_trace(tmp_path / "elsewhere.jls", "kws01")

@@ -108,7 +108,9 @@ def _traces(place: Place, pictures: Pictures, budget: int) -> tuple[list[Trace],
     if run.energy_uj is None:
         return [], []
     files = trace_files(place)
-    owner = Owner(place.key, run.task, place.where, place.unit, run.energy_uj, budget // max(len(files), 1))
+    provenance = place.folder.result.provenance
+    each = budget // max(len(files), 1)
+    owner = Owner(place.key, run.task, place.where, place.unit, provenance, run.energy_uj, each)
     return traces_of(files, owner, pictures)
 
 

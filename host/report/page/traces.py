@@ -13,25 +13,26 @@ from pathlib import Path
 import numpy as np
 from markupsafe import Markup
 
-from energy.errors import EnergyError
-from energy.trace import Capture, TraceReader
+from energy.errors import EnergyError, TraceError
+from energy.trace import Capture, TraceInfo, TraceReader
 from host.report.page import figures
 from host.report.page.pictures import Pictures
 from host.report.page.pyramid import Mark, Pyramid, pyramid
 from host.report.page.view import Stretch, Trace, shown
 from host.report.trace import ORIGIN
-from host.results.schema import Energy
+from host.results.schema import Energy, Provenance
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
     """The run that traces belong to. key: what names of its figures begin with. where: "EMULATED on mps2_an386"; unit:
-    "emulated " or "". budget: bytes of each payload."""
+    "emulated " or "". provenance: of the run, which a trace's has to be. budget: bytes of each payload."""
 
     key: str
     task: str
     where: str
     unit: str
+    provenance: Provenance
     energy: Energy
     budget: int
 
@@ -58,7 +59,7 @@ def traces_of(paths: Sequence[Path], owner: Owner, pictures: Pictures) -> tuple[
 def _trace(path: Path, number: int, owner: Owner, pictures: Pictures) -> Trace:
     key = f"{owner.key}-trace" + (f"-{number}" if number > 1 else "")
     with TraceReader(path) as trace:
-        voltage_v = trace.info.voltage_v if trace.info else owner.energy.monitor.voltage_v
+        voltage_v = _checked(trace, owner).voltage_v
         packed = pyramid(trace, _marks(trace, owner.energy), shown(owner.task), voltage_v, owner.budget)
         duration_s = trace.samples / trace.rate_hz
         heading = _heading(trace)
@@ -77,6 +78,18 @@ def _trace(path: Path, number: int, owner: Owner, pictures: Pictures) -> Trace:
     )
     stretches = tuple(Stretch(mark.name, mark.from_s, mark.to_s, mark.valid) for mark in windows)
     return Trace(key, shown(path.name), heading, _script(packed.text), figure, stretches, tuple(map(shown, notes)))
+
+
+def _checked(trace: TraceReader, owner: Owner) -> TraceInfo:
+    """A file that was put here from somewhere else is not shown as this run's. Raises TraceError."""
+    info = trace.info
+    if info is None:
+        raise TraceError(f"{trace.path} was recorded by another program: `host trace {trace.path}` shows it.")
+    if info.task != owner.task:
+        raise TraceError(f"{trace.path} is a trace of {info.task}: was it renamed?")
+    if owner.provenance not in (info.provenance, "replayed"):
+        raise TraceError(f"{trace.path} was {ORIGIN[info.provenance]}, the run was {ORIGIN[owner.provenance]}.")
+    return info
 
 
 def _script(json_text: str) -> Markup:
