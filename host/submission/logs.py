@@ -127,12 +127,11 @@ def _session_lines(cell: Cell, clock: _Clock) -> Iterator[tuple[str, str, str]]:
         elif entry.dir == "note" and _TASK.fullmatch(entry.line):
             current = entry.line
             clock.begin_task(entry.t)
-        stamp = clock.at(entry.t)
         if current not in (None, wanted):
             continue
         suffix = f".{(entry.unit or 0) + 1}" if several else ""
         for source, text in data.taken(entry):
-            yield stamp, source + suffix, text
+            yield clock.at(entry.t), source + suffix, text
 
 
 class _InputData:
