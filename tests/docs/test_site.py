@@ -10,8 +10,10 @@ import subprocess
 import sys
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 
 from host.paths import PROJECT_DIR
+from tools.chromium import DESKTOP, PHONE, chromium, executable
 
 LOADS = {"script": "src", "img": "src", "iframe": "src", "link": "href", "source": "src", "object": "data"}
 
@@ -71,6 +73,75 @@ def test_nothing_is_loaded_from_elsewhere(site):
         assert not outside, path.name
     for path in site.rglob("*.css"):
         assert not re.findall(r"(?:url\(|@import)\s*['\"]?(?:[a-z]+:)?//", path.read_text(encoding="utf-8")), path.name
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if executable() is None:
+        if "TINYJOULE_CI" in os.environ:
+            pytest.fail("chromium is not installed: tools/bootstrap.sh dev installs it")
+        pytest.skip("chromium is not installed: tools/bootstrap.sh dev installs it")
+    with chromium() as started:
+        yield started
+
+
+def see(browser, site, path, scheme, size):
+    """The page as it looks; what it said and what it asked for outside of the site, both empty."""
+    wrong = []
+    context = browser.new_context(color_scheme=scheme, viewport=dict(zip(("width", "height"), size, strict=True)))
+    page = context.new_page()
+    page.on("console", lambda message: wrong.append(message.text))
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on(
+        "request",
+        lambda asked: wrong.extend([asked.url] if not asked.url.startswith((f"file://{site}", "data:")) else []),
+    )
+    page.goto(f"file://{path}", wait_until="load")
+    page.wait_for_function("() => !document.querySelector('[data-md-component=search]').hidden")
+    return page, wrong
+
+
+def test_every_page_is_quiet_stays_at_home_and_fits_a_phone(browser, site):
+    for path in sorted(
+        set(site.rglob("*.html")) - {site / "404.html"}
+    ):  # the theme's, which names its files from the top
+        page, wrong = see(browser, site, path, "light", PHONE)
+        assert not wrong, path.name
+        wide, inner = page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
+        assert wide <= inner, f"{path.name} scrolls sideways"
+        page.context.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "scheme", "size"),
+    [
+        ("index", "light", DESKTOP),
+        ("board", "light", PHONE),
+        ("ci", "dark", PHONE),
+        ("port", "dark", DESKTOP),
+        ("reference/boards", "light", DESKTOP),
+    ],
+)
+def test_a_page_can_be_read_by_everybody(browser, site, name, scheme, size):
+    """Pages with everything that pages have: code in several languages, tables, notes, lists of terms."""
+    page, _ = see(browser, site, site / f"{name}.html", scheme, size)
+    found = [
+        (each["id"], [node["html"][:160] for node in each["nodes"][:3]])
+        for each in Axe().run(page).response["violations"]
+        if each["impact"] in ("serious", "critical")
+    ]
+    assert not found
+    page.context.close()
+
+
+def test_a_site_in_a_folder_can_be_searched(browser, site):
+    page, _ = see(browser, site, site / "index.html", "light", DESKTOP)
+    page.locator(".md-search__input").click()
+    page.keyboard.type("energywindow")
+    result = page.locator(".md-search-result__item a").first
+    result.wait_for()
+    assert "result.html" in result.get_attribute("href")
+    page.context.close()
 
 
 def test_links_that_lead_nowhere_fail_the_build(tmp_path):
