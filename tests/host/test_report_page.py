@@ -402,6 +402,21 @@ def test_hostile_texts_are_texts(tmp_path: Path) -> None:
     assert all(char.isprintable() or char == "\n" for char in text)
 
 
+@pytest.mark.parametrize("number", [0.0, 5e-324, 1e-300, 1e308])
+def test_numbers_that_no_board_gives_make_a_page_all_the_same(tmp_path: Path, number: float) -> None:
+    def spoil(value: Any, key: str = "") -> Any:
+        if isinstance(value, dict):
+            return {key: spoil(held, key) for key, held in value.items()}
+        if isinstance(value, list):
+            return [spoil(held) for held in value]
+        return number if isinstance(value, float) and key != "level" else value
+
+    one = folder(tmp_path / "one")
+    (one / record.RESULT_FILE).write_text(json.dumps(spoil(raw(one))))
+    assert page(one).runs[0].budget is not None
+    assert render([one], NOW).count(b"<svg") == 4
+
+
 def test_a_very_long_text_is_no_harm(tmp_path: Path) -> None:
     long = run("k" * 10_000, reasons=["r" * 10_000], valid=False, energy_uj=None)
     assert len(render([folder(tmp_path / "one", result(long))], NOW)) < 400_000

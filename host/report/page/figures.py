@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from host.report.page.pyramid import Bins, Mark, coarser
 
@@ -27,6 +28,7 @@ _OVERVIEW = 450  # bins: about one to a pixel and a half
 _BARS = 40  # of operators; more cannot be read
 _WINDOWS = 60
 _NAME = 28
+_MOST = 1e30
 
 
 def ascii_name(text: str, length: int = _NAME) -> str:
@@ -37,10 +39,17 @@ def ascii_name(text: str, length: int = _NAME) -> str:
     return plain if len(plain) <= length else f"{plain[:head]}..{plain[head + 2 - length :]}"
 
 
+def drawable(values: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
+    """Values that matplotlib can lay an axis along. A record may hold any number; no board takes 1e30 of anything."""
+    found = np.clip(np.asarray(values, np.float64), -_MOST, _MOST)
+    found[np.abs(found) < 1 / _MOST] = 0.0
+    return found
+
+
 def latency(values_ms: Sequence[float], median_ms: float, unit: str) -> Figure:
     """A point for each window, and a line at the median. The axis does not begin at 0."""
     figure, axes = _figure(2.2, BESIDE_IN)
-    values = np.asarray(values_ms[:_WINDOWS])
+    values, median_ms = drawable(values_ms[:_WINDOWS]), float(drawable([median_ms])[0])
     places = np.arange(len(values))
     axes.axhline(median_ms, color=ORANGE, linewidth=1.4, label="median")
     axes.plot(places, values, "o", color=BLUE, markersize=6, label="window")
@@ -71,7 +80,7 @@ def power(bins: Bins, marks: Sequence[Mark], duration_s: float, unit: str) -> Fi
         axes.axvspan(first_s, last_s, 0, 0.06, color=ORANGE, linewidth=0)
     _name(axes, marks, duration_s)
     # A line besides the area: where smallest and largest are the same, an area has none.
-    axes.fill_between(time_s, few.low, few.high, color=BLUE, linewidth=0.8)
+    axes.fill_between(time_s, drawable(few.low), drawable(few.high), color=BLUE, linewidth=0.8)
     axes.set_xlim(0, duration_s)
     low, high = axes.get_ylim()
     if 0 < low < high / 2:
@@ -136,7 +145,7 @@ def _bars(labels: Sequence[str], series: Sequence[tuple[Sequence[float], str, st
     panels = figure.subplots(1, len(series), sharey=True, squeeze=False)[0]
     places = np.arange(len(labels))
     for panel, (values, title, colour) in zip(panels, series, strict=True):
-        panel.barh(places, values, height=0.7, color=colour)
+        panel.barh(places, drawable(values), height=0.7, color=colour)
         panel.set_xlabel(title)
         panel.spines[["top", "right"]].set_visible(False)
         panel.margins(x=0.02)

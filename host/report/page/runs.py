@@ -268,7 +268,7 @@ def _budget_grid(place: Place) -> Grid | None:
     energy, unit = place.run.energy_uj, place.unit
     if energy is None or not energy.budget:
         return None
-    total = math.fsum(term.u_uj**2 for term in energy.budget)
+    total = math.hypot(*(term.u_uj for term in energy.budget))
     columns = [
         Column("term"), Column("standard uncertainty", f"{unit}µJ, k = 1", numeric=True),
         Column("part of the variance", numeric=True),
@@ -276,9 +276,9 @@ def _budget_grid(place: Place) -> Grid | None:
     rows = []
     for number in _by_size(energy):
         at = partial(_at, place, f"energy_uj.budget.{number}")
-        share = energy.budget[number].u_uj ** 2 / total if total else 0.0
+        share = (energy.budget[number].u_uj / total) ** 2 if total else 0.0
         rows.append(Row((at("term"), at("u_uj", digits(".2g")), label(f"{share:.1%}"))))
-    rows.append(Row((label("together"), label(f"{math.sqrt(total):.2g}"), label("100.0%" if total else NONE)), "sum"))
+    rows.append(Row((label("together"), label(f"{total:.2g}"), label("100.0%" if total else NONE)), "sum"))
     notes_ = [f"U = {energy.k:g} times what they are together, of one inference."]
     source = energy.monitor.accuracy_source
     return grid("Where the uncertainty is from", columns, rows, [*notes_, *([f"Accuracy: {source}"] if source else [])])
