@@ -38,7 +38,7 @@ PUBLISHED: Final = {
 NOT_CHECKED: Final = (
     "that the boards, the firmware and the models really were those that are named: the device's own word counts",
     "the bytes of the inputs: their names and labels are held to the official lists",
-    "the uncertainty of the energy: its terms are added up, not computed again",
+    "the uncertainty of the energy, whose terms are added up and not computed again, and what the board takes idle",
     "that the code makes the firmware: it is not built here",
     "the words in the description of a system, and in README.md",
 )

@@ -6,8 +6,9 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from fractions import Fraction
-from typing import Any, Final
+from typing import Final
 
 from host.results import schema
 from host.runner.rules import NOT_OFFICIAL, UNDER_TARGET
@@ -49,6 +50,10 @@ def check_place(record: Record, cell: Cell, official: Official, found: Findings)
         found.add(path, "rules", f"the run is not valid: {'; '.join(against) or 'for no reason that is told'}")
     if run.unit is not None and run.unit >= len(record.units):
         found.add(path, "record", f"it ran on board {run.unit + 1} of {len(record.units)}")
+    try:
+        datetime.fromisoformat(record.created)
+    except ValueError:
+        found.add(path, "record", f"it was created at {record.created}, which is no time")
     if not record.units:
         found.add(path, "record", "it ran on no board")
 
@@ -77,7 +82,7 @@ def check_results(record: Record, recorded: Recorded, cell: Cell, official: Offi
     """Every figure of the record against the log's."""
     path = cell.file("results.json")
     if cell.mode == "accuracy":
-        wrong = _accuracy(record.run, recorded, cell, official)
+        wrong = _accuracy(record.run, recorded, official)
     else:
         wrong = (_timed if cell.mode == "performance" else _energy)(record.run, recorded)
     for what in wrong:
@@ -159,6 +164,8 @@ def _energy(run: schema.Run, recorded: Recorded) -> Iterator[str]:
         yield from _as_written(f"{where}: u_uj", is_.u_uj, was.u_uj)
         device = None if was.device_s is None else int(was.device_s.value * 10**6)
         yield from _differ(f"{where}: device_us", is_.device_us, device)
+        if is_.energy_uj is not None and is_.duration_s:
+            yield from _off(f"{where}: mean_mw", is_.mean_mw, is_.energy_uj / is_.duration_s / 1e3)
         if not is_.valid or is_.reasons or is_.lost_samples or is_.overloads:
             yield f"{where} is not valid: {'; '.join(is_.reasons) or 'samples are lost or cut off'}"
     told = [(one.input, one.inferences, int(one.device_s.value * 10**6)) for one in recorded.metered if one.device_s]
@@ -174,6 +181,8 @@ def _figures(energy: schema.Energy) -> Iterator[str]:
     costs = [window.energy_uj / window.inferences for window in energy.windows if window.energy_uj is not None]
     if costs:
         yield from _off("the median energy", energy.value, statistics.median(costs))
+    powers = [window.mean_mw for window in energy.windows if window.mean_mw is not None]
+    yield from _off("the mean power", energy.mean_mw, statistics.median(powers) if powers else None)
     yield from _off("the gross energy", energy.gross, energy.value)
     yield from _differ("the energy net of idle", energy.net, None)
     yield from _differ("the coverage factor", energy.k, 2)
@@ -182,7 +191,7 @@ def _figures(energy: schema.Energy) -> Iterator[str]:
     yield from _differ("the number of lost samples", energy.lost_samples, 0)
 
 
-def _accuracy(run: schema.Run, recorded: Recorded, cell: Cell, official: Official) -> Iterator[str]:
+def _accuracy(run: schema.Run, recorded: Recorded, official: Official) -> Iterator[str]:
     inputs, accuracy = recorded.inputs, run.accuracy
     if accuracy is None:
         yield "accuracy is null"
@@ -194,9 +203,10 @@ def _accuracy(run: schema.Run, recorded: Recorded, cell: Cell, official: Officia
     yield from _differ("the number of inputs", (accuracy.n, run.dataset.n), (len(inputs), len(inputs)))
     yield from _off("the accuracy", accuracy.value, value)
     yield from _off("the area under the curve", accuracy.auc, area)
-    if cell.division == "closed":
-        wanted: tuple[Any, ...] = (official.target, True, "official")
-        yield from _differ("the target", (accuracy.target, accuracy.met, accuracy.target_source), wanted)
+    if accuracy.target_source == "official":
+        yield from _differ("the target", accuracy.target, official.target)
+    if accuracy.target is not None and accuracy.value is not None:
+        yield from _differ("whether the target is met", accuracy.met, accuracy.value >= accuracy.target)
     yield from _differ("labels_sha256", run.dataset.labels_sha256, labels_sha256(inputs))
     yield from _nothing(run, "windows", "energy_uj", "profile", "latency_us")
 
@@ -251,37 +261,45 @@ def _check_outputs(recorded: Recorded, log: Log, path: str, found: Findings) -> 
 
 
 def _identity(record: Record, log: Log, official: Official) -> Iterator[str]:
-    firmware = record.firmware
-    if firmware.version is None:
-        return  # a stock firmware says its name and its model's
+    """What the boards say of themselves, and the record does not say of them."""
+    if record.firmware.version is None:  # a stock firmware has one model, and says no more of it than this
+        told = {model for _, model in log.models}
+        if told != {official.task}:
+            yield f"the device says that its model is {shown(', '.join(told) or 'nothing')}, not {official.task}"
+        return
     wanted = {
-        "version": firmware.version,
+        "version": record.firmware.version,
         "board": record.board.name,
         "core-hz": str(record.board.clock_hz or 0),
-        "engine": firmware.engine,
-        "compiler": firmware.compiler,
-        "flags": firmware.flags,
+        "engine": record.firmware.engine,
+        "compiler": record.firmware.compiler,
+        "flags": record.firmware.flags,
     }
-    models = {}
-    selected = ""
     for device, key, value in log.info:
         number = max(device, 1)
         if number > len(record.units):
             yield f"the device is board {number}, results.json has {len(record.units)}"
             return
-        if key == "build-id" and value != record.units[number - 1].build_id:
-            yield f"board {number} says that its build is {shown(value)}, which results.json has not"
+        expected = record.units[number - 1].build_id if key == "build-id" else wanted.get(key, value)
+        if value != expected:
+            yield f"board {number} says that its {key} is {shown(value)}, results.json says {shown(expected)}"
             return
-        if key in wanted and value != wanted[key]:
-            yield f"board {number} says that its {key} is {shown(value)}, results.json says {shown(wanted[key])}"
-            return
-        if key == "model":
-            selected = value
-        elif key == "model-sha256" and selected == official.task:
-            models[device] = value
     missing = {*wanted, "build-id"} - {key for _, key, _ in log.info}
     if missing:
         yield f"no board has said its {', '.join(sorted(missing))}, though the firmware is one that can"
-    if {*models.values()} != {record.run.model.sha256}:
-        told = ", ".join(shown(value) for value in models.values()) or "nothing"
-        yield f"the device says of its model's sha256 {told}, results.json says {record.run.model.sha256}"
+    hashes = _model_hashes(log, official.task)
+    if hashes != {record.run.model.sha256}:
+        said = ", ".join(map(shown, hashes)) or "nothing"
+        yield f"the device says of its model's sha256 {said}, results.json says {record.run.model.sha256}"
+
+
+def _model_hashes(log: Log, task: str) -> set[str]:
+    """What every board has last said of the model of a task."""
+    hashes: dict[int, str] = {}
+    selected = ""
+    for device, key, value in log.info:
+        if key == "model":
+            selected = value
+        elif key == "model-sha256" and selected == task:
+            hashes[device] = value
+    return set(hashes.values())

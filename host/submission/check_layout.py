@@ -148,7 +148,7 @@ def read_fields(tree: Tree, path: str, found: Findings) -> dict[str, str] | None
 def _check_fields(fields: dict[str, str], division: str, organization: str, path: str, found: Findings) -> None:
     missing = [name for name in layout.SYSTEM_FIELDS if name not in fields]
     if missing:
-        found.add(path, "system-fields", f"it lacks {len(missing)} fields: {', '.join(map(repr, missing))}")
+        found.add(path, "system-fields", f"it lacks {len(missing)} of the fields: {', '.join(map(repr, missing))}")
     for name, value in fields.items():
         if name not in layout.SYSTEM_FIELDS:
             found.add(path, "system-fields", f"it has a {name!r}, which no system has")

@@ -32,6 +32,7 @@ _ESCAPE = re.compile(r"\\(?:([\\tnr])|x([0-9a-f]{2})|u([0-9a-f]{4})|U([0-9a-f]{8
 _START = re.compile(r"m-infer-start-([0-9]{1,9})")
 _LAP = re.compile(r"m-lap-us-([0-9]{1,12})")
 _RESULTS = re.compile(r"m-results-\[([-+.,0-9e]*)\]")
+_MODEL = re.compile(r"m-model-\[(.*)\]")
 _INFO = re.compile(r"m-info-([a-z0-9-]+?)-\[(.*)\]")
 _DAY_S = 86_400
 _CLOCK_US = 1 << 32  # the device's clock of microseconds begins again
@@ -52,13 +53,15 @@ class Inference:
 class Log:
     """What a log.txt says. record: its lines from the `ulp-mlperf` ones, whole and what is behind their source, with
     their numbers. results: of every `m-results-[..]` the device and the numbers. info: of every `m-info-` line the
-    device, the key and the value, in order. numbered: whether devices have numbers. complete: whether all was read."""
+    device, the key and the value, in order. models: of every `m-model-` line the device and the model. numbered:
+    whether devices have numbers. complete: whether all was read."""
 
     head: LogHead | None = None
     record: list[tuple[int, str, str]] = field(default_factory=list)
     inferences: list[Inference] = field(default_factory=list)
     results: list[tuple[int, tuple[float, ...]]] = field(default_factory=list)
     info: list[tuple[int, str, str]] = field(default_factory=list)
+    models: list[tuple[int, str]] = field(default_factory=list)
     numbered: bool = False
     sha256: str = ""
     complete: bool = True
@@ -115,6 +118,10 @@ class _Reader:
 
     def _line(self, number: int, line: bytes) -> None:
         match = _LINE.fullmatch(line)
+        if number == 1 and (match is None or match[2] != b"tinyjoule"):
+            self._found.add(self._path, "log-head", f"it begins with {_start(line)}: no log of `host package`")
+            self._bad = MAX_BAD_LINES  # what another tool writes has other lines altogether
+            return
         if match is None:
             self._refuse(number, "log-form", f"is not of the form `MMDD.HHMMSS SOURCE: TEXT`: {_start(line)}")
             return
@@ -124,7 +131,7 @@ class _Reader:
         if text is None:
             self._refuse(number, "log-form", f"has a backslash that begins no escape: {_start(line)}")
             return
-        if (source == "tinyjoule") != (number == 1):
+        if source == "tinyjoule" and number > 1:
             self._refuse(number, "log-form", "the head is the first line of a log and no other one")
         elif source == "tinyjoule":
             self._head(text)
@@ -178,6 +185,8 @@ class _Reader:
             outputs = _numbers(match[1])
             if outputs is not None:
                 self._log.results.append((device, outputs))
+        elif match := _MODEL.fullmatch(text):
+            self._log.models.append((device, match[1]))
         elif match := _INFO.fullmatch(text):
             self._log.info.append((device, match[1], match[2]))
 

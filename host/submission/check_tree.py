@@ -75,7 +75,10 @@ class Tree:
         return data
 
     def sha256(self, path: str, found: Findings) -> str | None:
-        """Of a file, or None and a breach when it cannot be read or too much was hashed before."""
+        """Of a file, or None and a breach when it cannot be read or too much was hashed before; None, as was said
+        before, when it is too large."""
+        if self.files[path] > MAX_FILE_BYTES:
+            return None
         digest = hashlib.sha256()
         try:
             with self.open(path) as file:

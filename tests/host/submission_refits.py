@@ -113,7 +113,9 @@ def put_metered(package: Package, windows: Sequence[EnergyWindow]) -> None:
     spread = statistics.stdev(times) / statistics.fmean(times)
     latency = Latency(median=statistics.median(times), min=min(times), max=max(times), unit="us", cv=spread)
     rate = statistics.median(one.inferences * 1e6 / one.duration_us for one in timings)
-    energy = replace(energy, windows=list(windows), value=value, gross=value)
+    windows = [replace(one, mean_mw=(one.energy_uj or 0.0) / (one.duration_s or 1.0) / 1e3) for one in windows]
+    power = statistics.median(one.mean_mw or 0.0 for one in windows)
+    energy = replace(energy, windows=windows, value=value, gross=value, mean_mw=power)
     run = replace(run, windows=timings, latency_us=latency, throughput_inf_per_s=rate, energy_uj=energy)
     package.put_record("energy", replace(record, run=run))
 
@@ -147,6 +149,7 @@ def put_inputs(package: Package, inputs: Sequence[LogInput]) -> None:
         run__accuracy__n=len(inputs),
         run__accuracy__value=right / len(inputs),
         run__accuracy__auc=area,
+        run__accuracy__met=right / len(inputs) >= 0.9,
     )
 
     def change(lines: Lines) -> Lines:

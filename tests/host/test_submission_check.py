@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import resource
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import pytest
 import submission_breaks_layout
 import submission_breaks_log
 import submission_breaks_record
-from submission_mutants import SYSTEM, Package, measured_package
+from submission_mutants import SYSTEM, Package, measured_package, stock_package, sub
 
 from host.cli import main
 from host.paths import PROJECT_DIR
@@ -227,7 +228,7 @@ def test_a_package_of_another_tool_is_told_what_it_lacks(tmp_path: Path) -> None
     (own / "code" / "BOARD_1" / "main.c").write_text("int main(void) { return 0; }\n")
     found = {(breach.path.rpartition("/")[2], breach.rule) for breach in check(tmp_path).breaches}
     assert found == {
-        ("results.json", "missing"), ("script.async", "unknown"), ("log.txt", "log-form"), ("log.txt", "log-head"),
+        ("results.json", "missing"), ("script.async", "unknown"), ("log.txt", "log-head"),
         ("Checklist.pdf", "unknown"), ("BOARD_1.json", "system-fields"), ("BOARD_1.json", "system-owner"),
         ("BOARD_1", "unknown"), ("BOARD_1", "missing"),
     }  # fmt: skip
@@ -266,3 +267,39 @@ def test_what_is_no_folder_is_a_request_that_makes_no_sense(tmp_path: Path, caps
         assert main(["package", "--check", str(path)]) == 2
         assert "is no folder" in capsys.readouterr().err
     assert main(["package", "--check", str(tmp_path), "--org", "acme"]) == 2
+
+
+# -- Sessions of other kinds ---------------------------------------------------------------------------------------
+
+
+def test_several_boards_are_told_apart(package: Package) -> None:
+    """Two boards, of which one did the windows: lines have numbers."""
+    for mode in package.modes():
+        package.change(mode, units=lambda units: [*units, *units])
+        package.relog(mode, lambda lines: [re.sub(r"^(\S+ (?:host|dut|note)):", r"\1.1:", line) for line in lines])
+    assert not package.rules()
+    package.change("performance", run__unit=1)
+    assert package.rules() == {"log-device"}
+    package.relog("performance", sub(" dut.1: m-ready", " dut.3: m-info-board-[nucleo_l4r5zi]"))
+    assert package.rules() == {"log-device"}
+    assert any("results.json has 2" in breach.what for breach in package.check().breaches)
+
+
+@pytest.fixture(scope="module")
+def stock_original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of a firmware that hides that it is ours: all that is known of it is what it printed."""
+    return stock_package(tmp_path_factory.mktemp("stock"))
+
+
+def test_a_stock_firmware_is_held_to_what_it_printed(stock_original: Path, tmp_path: Path) -> None:
+    package = Package.copy(stock_original, tmp_path / "package")
+    assert not package.rules(), "\n".join(map(str, package.check().breaches))
+    for mode, old, new in (
+        ("accuracy", "dut: m-results-[0.", "dut: m-results-[1."),
+        ("accuracy", "m-model-[kws01]", "m-model-[vww01]"),
+        ("performance", "m-model-[kws01]", "m-model-[vww01]"),
+        ("performance", "m-lap-us-", "m-lap-us-1"),
+    ):
+        package = Package.copy(stock_original, tmp_path / f"{mode} {old}")
+        package.relog(mode, sub(old, new, 0))
+        assert package.rules() == {"log-device"}, (mode, old)
