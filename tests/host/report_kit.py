@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import sys
 from datetime import UTC, datetime
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -165,3 +166,32 @@ def raw(path: Path) -> Any:
 
 def with_energy(**changes: Any) -> schema.Run:
     return run(energy_uj=msgspec.structs.replace(energy(), **changes))
+
+
+FULL = [
+    run("ad01", accuracy=schema.Accuracy(metric="auc", value=0.8612, n=5, target=0.85, met=True)),
+    run("kws01", clock=schema.ClockCheck(ratio=1.0001, drift=1e-4, limit=0.01, windows=3, worst=2e-4)),
+    run("ic01", mode="accuracy", energy_uj=None, profile=None, latency_us=None, windows=[], throughput_inf_per_s=None,
+        accuracy=schema.Accuracy(metric="top1", value=0.845, n=200, target=0.85, met=False, auc=0.99)),
+]  # fmt: skip
+"""Runs of all kinds."""
+
+
+class Tags(HTMLParser):
+    """Elements, their ids, and what stands in their attributes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.attributes: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        for name, value in attrs:
+            self.attributes.add(name)
+            if name == "id":
+                self.ids.append(value or "")
+            if name in ("href", "src", "action", "data", "srcset"):
+                self.links.append(value or "")

@@ -7,15 +7,16 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 from report_kit import (
+    FULL,
     NOW,
     SHA,
+    Tags,
     energy,
     energy_window,
     folder,
@@ -32,7 +33,7 @@ from host.errors import HostError, ResultInvalid
 from host.report.page.folders import read_folders
 from host.report.page.pictures import Pictures
 from host.report.page.render import page_of, render, write_report
-from host.report.page.view import Cell, Grid, Page, Run, shown
+from host.report.page.view import Cell, Grid, Page, Run
 from host.results import record, schema
 
 
@@ -73,14 +74,6 @@ def leaves(document: Any, path: str = "") -> Iterator[tuple[str, Any]]:
             yield from leaves(value, f"{path}.{step}" if path else str(step))
     else:
         yield path, document
-
-
-FULL = [
-    run("ad01", accuracy=schema.Accuracy(metric="auc", value=0.8612, n=5, target=0.85, met=True)),
-    run("kws01", clock=schema.ClockCheck(ratio=1.0001, drift=1e-4, limit=0.01, windows=3, worst=2e-4)),
-    run("ic01", mode="accuracy", energy_uj=None, profile=None, latency_us=None, windows=[], throughput_inf_per_s=None,
-        accuracy=schema.Accuracy(metric="top1", value=0.845, n=200, target=0.85, met=False, auc=0.99)),
-]  # fmt: skip
 
 
 def test_every_cell_is_what_its_path_leads_to(tmp_path: Path) -> None:
@@ -338,26 +331,6 @@ def test_the_same_folders_give_the_same_bytes(tmp_path: Path) -> None:
     assert b"two" in made
 
 
-class Tags(HTMLParser):
-    """Elements, their ids, and what stands in their attributes."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.ids: list[str] = []
-        self.links: list[str] = []
-        self.attributes: set[str] = set()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        for name, value in attrs:
-            self.attributes.add(name)
-            if name == "id":
-                self.ids.append(value or "")
-            if name in ("href", "src", "action", "data", "srcset"):
-                self.links.append(value or "")
-
-
 def test_the_page_is_whole_and_asks_for_nothing(tmp_path: Path) -> None:
     one = folder(tmp_path / "one", result(*FULL))
     tags = Tags()
@@ -369,61 +342,6 @@ def test_the_page_is_whole_and_asks_for_nothing(tmp_path: Path) -> None:
     assert {"link", "img", "iframe", "object", "base"}.isdisjoint(tags.tags)
     assert text.count("<script") == 1 + 2  # our own, and the data of two traces
     assert tags.tags.count("svg") >= 7
-
-
-HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>\"'&{{7*7}}\u202e\x00\x1b[31m\u200b$x_y$"
-
-
-def spoilt(value: Any, path: str = "") -> Any:
-    """Every text of a record that its schema leaves free, made hostile."""
-    if isinstance(value, dict):
-        return {key: spoilt(held, f"{path}.{key}") for key, held in value.items()}
-    if isinstance(value, list):
-        return [spoilt(held, f"{path}.*") for held in value]
-    fixed = re.fullmatch(
-        r".*(schema|provenance|created|sha256|mode|rules|metric|target_source|link|monitor\.(voltage|windows))", path
-    )
-    return HOSTILE + path if isinstance(value, str) and not fixed else value
-
-
-def test_hostile_texts_are_texts(tmp_path: Path) -> None:
-    one = folder(tmp_path / "one", result(*FULL, run("vww01", valid=False, reasons=["bad"])), traces=False)
-    (one / record.RESULT_FILE).write_text(json.dumps(spoilt(raw(one))))
-    text = render([one], NOW).decode()
-    tags = Tags()
-    tags.feed(text)
-    assert "img" not in tags.tags
-    assert not {"onerror", "style"} & tags.attributes
-    assert text.count("<script") == 1
-    assert len(tags.ids) == len(set(tags.ids))
-    assert {"\u202e", "\x00", "\x1b", "\u200b"}.isdisjoint(text)
-    assert "\\u202e" in text
-    assert "{{7*7}}" in text
-    assert all(char.isprintable() or char == "\n" for char in text)
-
-
-@pytest.mark.parametrize("number", [0.0, 5e-324, 1e-300, 1e308])
-def test_numbers_that_no_board_gives_make_a_page_all_the_same(tmp_path: Path, number: float) -> None:
-    def spoil(value: Any, key: str = "") -> Any:
-        if isinstance(value, dict):
-            return {key: spoil(held, key) for key, held in value.items()}
-        if isinstance(value, list):
-            return [spoil(held) for held in value]
-        return number if isinstance(value, float) and key != "level" else value
-
-    one = folder(tmp_path / "one")
-    (one / record.RESULT_FILE).write_text(json.dumps(spoil(raw(one))))
-    assert page(one).runs[0].budget is not None
-    assert render([one], NOW).count(b"<svg") == 4
-
-
-def test_a_very_long_text_is_no_harm(tmp_path: Path) -> None:
-    long = run("k" * 10_000, reasons=["r" * 10_000], valid=False, energy_uj=None)
-    assert len(render([folder(tmp_path / "one", result(long))], NOW)) < 400_000
-
-
-def test_what_cannot_be_seen_is_written_out() -> None:
-    assert shown("a\tb\x7f\u202e\ud800 é日") == "a\\tb\\x7f\\u202e\\ud800 é日"
 
 
 def test_a_folder_that_is_none_writes_nothing(tmp_path: Path) -> None:

@@ -59,10 +59,11 @@ def traces_of(paths: Sequence[Path], owner: Owner, pictures: Pictures) -> tuple[
 def _trace(path: Path, number: int, owner: Owner, pictures: Pictures) -> Trace:
     key = f"{owner.key}-trace" + (f"-{number}" if number > 1 else "")
     with TraceReader(path) as trace:
-        voltage_v = _checked(trace, owner).voltage_v
+        info = _checked(trace, owner)
+        voltage_v = info.voltage_v
         packed = pyramid(trace, _marks(trace, owner.energy), shown(owner.task), voltage_v, owner.budget)
         duration_s = trace.samples / trace.rate_hz
-        heading = _heading(trace)
+        heading = f"{ORIGIN[info.provenance]}, by {info.monitor} ({info.idn}); {trace.rate_hz:,.10g} samples/s"
         notes = _notes(trace, packed, voltage_v)
     windows = [mark for mark in packed.marks if mark.kind == "window"]
     text = (
@@ -77,7 +78,15 @@ def _trace(path: Path, number: int, owner: Owner, pictures: Pictures) -> Trace:
         partial(figures.power, packed.overview, packed.marks, duration_s, owner.unit),
     )
     stretches = tuple(Stretch(mark.name, mark.from_s, mark.to_s, mark.valid) for mark in windows)
-    return Trace(key, shown(path.name), heading, _script(packed.text), figure, stretches, tuple(map(shown, notes)))
+    return Trace(
+        key,
+        shown(path.name),
+        shown(f"{heading}, {duration_s:.3f} s"),
+        _script(packed.text),
+        figure,
+        stretches,
+        tuple(map(shown, notes)),
+    )
 
 
 def _checked(trace: TraceReader, owner: Owner) -> TraceInfo:
@@ -97,12 +106,6 @@ def _script(json_text: str) -> Markup:
     for char in "<>&":
         json_text = json_text.replace(char, f"\\u{ord(char):04x}")
     return Markup(json_text)  # noqa: S704  # there is no markup left in it
-
-
-def _heading(trace: TraceReader) -> str:
-    info = trace.info
-    who = f"{ORIGIN[info.provenance]}, by {info.monitor} ({info.idn})" if info else ORIGIN[None]
-    return shown(f"{who}; {trace.rate_hz:,.10g} samples/s, {trace.samples / trace.rate_hz:.3f} s")
 
 
 def _range(packed: Pyramid) -> str:

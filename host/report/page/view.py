@@ -9,7 +9,7 @@ the template's.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -209,9 +209,3 @@ class Page:
     groups: tuple[Group, ...]
     runs: tuple[Run, ...]
     sources: tuple[Source, ...]
-
-    @property
-    def payloads(self) -> Iterator[Trace]:
-        """Every trace of the page."""
-        for run in self.runs:
-            yield from run.traces
