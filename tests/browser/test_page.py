@@ -264,9 +264,8 @@ def test_hostile_texts_neither_run_nor_break_the_page(browser: Any, tmp_path: Pa
 
 def test_hostile_names_in_a_trace_stay_in_their_place(browser: Any, tmp_path: Path) -> None:
     """What a trace says of itself is in the payload, in a heading and on the canvas."""
-    name = f"k{HOSTILE}"
     folder = report_kit.folder(tmp_path / "it", report_kit.result(report_kit.run()), traces=False)
-    report_kit.write_trace(folder / "trace-kws01.jls", name, monitor=HOSTILE, idn=f"\u05e9\u05dc{HOSTILE}")
+    report_kit.write_trace(folder / "trace-kws01.jls", "kws01", monitor=HOSTILE, idn=f"\u05e9\u05dc{HOSTILE}")
     out = tmp_path / "report.html"
     out.write_bytes(render([folder], NOW))
     with opened(browser, out) as seen:
