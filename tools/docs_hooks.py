@@ -172,6 +172,12 @@ def monitors_page() -> str:
     return "\n".join([*parts, _accuracies()])
 
 
+def _engineering(value: float, unit: str) -> str:
+    """With the prefix that leaves 1 to 999 before the point, e.g. 250 µA."""
+    factor, prefix = next((one for one in ((1.0, ""), (1e-3, "m"), (1e-6, "µ")) if value >= one[0]), (1e-9, "n"))
+    return f"{value / factor:g} {prefix}{unit}"
+
+
 def _accuracies() -> str:
     """accuracy.toml as a table."""
     table = tomllib.loads((PROJECT / "energy" / "accuracy.toml").read_text(encoding="utf-8"))
@@ -184,7 +190,7 @@ def _accuracies() -> str:
     for model, facts in table.items():
         for quantity, unit in (("current", "A"), ("voltage", "V")):
             for row in facts.get(quantity, []):
-                offset = f"{row['offset']:g} {unit}" if "offset" in row else ""
-                cells = (f"{row[f'range_{unit.lower()}']:g} {unit}", f"{row['gain_percent']:g}", offset)
+                offset = _engineering(row["offset"], unit) if "offset" in row else ""
+                cells = (_engineering(row[f"range_{unit.lower()}"], unit), f"{row['gain_percent']:g}", offset)
                 lines.append(f"| {model} | {quantity} | {' | '.join(cells)} | {escaped(row.get('source', 'none'))} |")
     return "\n".join(lines) + "\n"

@@ -115,7 +115,7 @@ def test_every_page_is_quiet_stays_at_home_and_fits_a_phone(browser, site):
 @pytest.mark.parametrize(
     ("name", "scheme", "size"),
     [
-        ("index", "light", DESKTOP),
+        ("port", "light", PHONE),
         ("board", "light", PHONE),
         ("ci", "dark", PHONE),
         ("port", "dark", DESKTOP),
