@@ -34,10 +34,7 @@ _LEVELS = "_.-'^"
 _TREND_WIDTH = 10
 _REASON_WIDTH = 200
 _TOLD = 5
-_TITLES = {
-    "latency": "latency, ms", "instructions": "instructions", "energy": "energy, uJ", "accuracy": "accuracy",
-    "arena": "arena, bytes", "code": "code, bytes",
-}  # fmt: skip
+_TITLES = {"instructions": "instructions", "arena": "arena, bytes", "code": "code, bytes"}
 
 
 def shown(series: Sequence[Series]) -> list[Series]:
