@@ -93,7 +93,7 @@ def _print_report(report: Report, out: Path) -> None:
         say(console, f"ok: {result}")
     count = len(report.breaches) + report.left_out
     if count:
-        say(console, f"{out}: {count} breaches of the rules: INVALID")
+        say(console, f"{out}: {count} {'breach' if count == 1 else 'breaches'} of the rules: INVALID")
         return
     say(console, f"{out}: {report.files} files, {report.bytes:,} bytes, no breach of the rules.", "Not checked:")
     for what in NOT_CHECKED:

@@ -81,6 +81,8 @@ def read(tree: Tree, path: str, found: Findings) -> Log | None:
     if tree.files[path] > MAX_LOG_BYTES:
         found.add(path, "size", f"it has {tree.files[path]:,} bytes: no session leaves more than {MAX_LOG_BYTES:,}")
         return None
+    if not tree.charge(path, found, weight=4):
+        return None
     try:
         with tree.open(path) as file:
             return _Reader(path, found).read(file)

@@ -20,7 +20,7 @@ from host.submission.layout import CODE_CACHES, CODE_NAME, MAX_FILE_BYTES
 MAX_ENTRIES: Final = 250_000
 MAX_DEPTH: Final = 24
 MAX_TOTAL_BYTES: Final = 1 << 30
-"""Of all files that are hashed."""
+"""Of all files that are hashed, and of logs four times that: a package of any size is checked in minutes."""
 _CHUNK: Final = 1 << 20
 
 
@@ -33,7 +33,7 @@ class Tree:
     files: dict[str, int] = field(default_factory=dict)
     folders: dict[str, list[str]] = field(default_factory=lambda: {"": []})
     complete: bool = True
-    _hashed_bytes: int = 0
+    _charged_bytes: int = 0
 
     def add(self, folder: str, name: str, size: int | None) -> None:
         """Note a file of `size` bytes or, with None, a folder."""
@@ -74,19 +74,25 @@ class Tree:
             return None
         return data
 
+    def charge(self, path: str, found: Findings, weight: int = 1) -> bool:
+        """Whether a file may still be read as a whole; else a breach."""
+        self._charged_bytes += weight * self.files[path]
+        if self._charged_bytes > MAX_TOTAL_BYTES:
+            found.add(path, "size", "what a package may hold is used up by the files before it: it was not read")
+            return False
+        return True
+
     def sha256(self, path: str, found: Findings) -> str | None:
         """Of a file, or None and a breach when it cannot be read or too much was hashed before; None, as was said
         before, when it is too large."""
-        if self.files[path] > MAX_FILE_BYTES:
+        if self.files[path] > MAX_FILE_BYTES or not self.charge(path, found):
             return None
         digest = hashlib.sha256()
         try:
             with self.open(path) as file:
-                while chunk := file.read(_CHUNK):
-                    self._hashed_bytes += len(chunk)
-                    if self._hashed_bytes > MAX_TOTAL_BYTES:
-                        found.add(path, "size", f"the files up to here have more than {MAX_TOTAL_BYTES:,} bytes")
-                        return None
+                left = self.files[path]
+                while chunk := file.read(min(_CHUNK, left)):
+                    left -= len(chunk)
                     digest.update(chunk)
         except OSError as error:
             found.add(path, "unreadable", f"it cannot be read ({error.strerror or error})")

@@ -75,6 +75,7 @@ class Package:
 
     root: Path
     benchmark: str = "kws"
+    division: str = "closed"
 
     @classmethod
     def copy(cls, original: Path, to: Path) -> Package:
@@ -83,7 +84,7 @@ class Package:
 
     @property
     def own(self) -> Path:
-        return self.root / "closed" / ORGANIZATION
+        return self.root / self.division / ORGANIZATION
 
     @property
     def system(self) -> Path:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import random
@@ -16,10 +17,12 @@ import pytest
 import submission_breaks_layout
 import submission_breaks_log
 import submission_breaks_record
-from submission_mutants import SYSTEM, Package, measured_package, stock_package, sub
+from submission_mutants import SYSTEM, Package, measured_package, sha256, stock_package, sub
+from submission_refits import miss, put_inputs, scored
 
 from host.cli import main
 from host.paths import PROJECT_DIR
+from host.runner.rules import NOT_OFFICIAL, UNDER_TARGET
 from host.submission import check_tree, layout
 from host.submission.check import NOT_CHECKED, check
 from host.submission.check_findings import MAX_BREACHES, RULES, Findings
@@ -303,3 +306,30 @@ def test_a_stock_firmware_is_held_to_what_it_printed(stock_original: Path, tmp_p
         package = Package.copy(stock_original, tmp_path / f"{mode} {old}")
         package.relog(mode, sub(old, new, 0))
         assert package.rules() == {"log-device"}, (mode, old)
+
+
+def test_an_open_submission_may_have_another_model_and_less_accuracy(package: Package) -> None:
+    model = package.root / str(package.record("energy").model_file)
+    old, new = sha256(model.read_bytes()), sha256(model.read_bytes() + b"x")
+    package.put(model, model.read_bytes() + b"x")
+    package.resum()
+    put_inputs(package, [miss(one) if at < 300 else one for at, one in enumerate(scored(package))])
+    (package.root / "closed").rename(package.root / "open")
+    package = dataclasses.replace(package, division="open")
+    package.put(package.system, package.system.read_bytes().replace(b'"Closed"', b'"Open"'))
+    forgiven = [f"the model x {NOT_OFFICIAL}", f"top-1 70%, {UNDER_TARGET}, 90%"]
+    for mode in package.modes():
+        package.change(
+            mode,
+            division="open",
+            model_file=lambda path: path.replace("closed/", "open/"),
+            run__model__sha256=new,
+            run__valid=False,
+            run__reasons=forgiven,
+        )
+        package.relog(mode, sub(old, new, 0))
+    assert not package.rules(), "\n".join(map(str, package.check().breaches))
+    package.change("energy", run__reasons=[*forgiven, "window 1: its clock is wrong"])
+    assert package.rules() == {"rules"}
+    package.change("energy", run__reasons=forgiven, run__rules="quick")
+    assert package.rules() == {"rules"}
