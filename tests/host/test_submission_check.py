@@ -333,3 +333,21 @@ def test_an_open_submission_may_have_another_model_and_less_accuracy(package: Pa
     assert package.rules() == {"rules"}
     package.change("energy", run__reasons=forgiven, run__rules="quick")
     assert package.rules() == {"rules"}
+
+
+@pytest.mark.parametrize("mode", ["performance", "energy"])
+def test_no_digit_of_a_record_can_be_another(package: Package, mode: str) -> None:
+    """Whoever changes a figure of the log, and all hashes with it, contradicts the other figures."""
+    rng = random.Random(mode)
+    lines = package.lines(mode)
+    for _ in range(15):
+        number = rng.choice([at for at, line in enumerate(lines) if " ulp-mlperf: " in line and line[-1] != "-"])
+        text = lines[number]
+        at = rng.choice([at for at in range(24, len(text)) if text[at].isdigit()] or [-1])
+        changed = (
+            text[:at] + str((int(text[at]) + rng.randrange(1, 10)) % 10) + text[at + 1 :] if at > 0 else text + "0"
+        )
+        package.relog(mode, lambda now, number=number, changed=changed: [*now[:number], changed, *now[number + 1 :]])
+        assert package.rules(), f"{text} -> {changed}"
+        package.relog(mode, lambda _: list(lines))
+    assert not package.rules()
