@@ -1,5 +1,5 @@
 # What people type. Everything else is behind .venv/bin/host.
-.PHONY: help bench engine-bench fleet-bench energy-bench engine-counts test test-long fuzz lint format docs setup setup-dev setup-train clean
+.PHONY: help bench engine-bench fleet-bench energy-bench report-bench history-bench engine-counts test test-long fuzz lint format docs setup setup-dev setup-train clean
 
 # Data a user has already, searched by file name and checked by hash. A data folder beside the checkout is used by itself.
 TINYJOULE_DATA ?= $(realpath ../shared/data)
@@ -16,6 +16,8 @@ help:
 	@echo "make engine-bench  count the engine's instructions on every emulated core, beside upstream TFLM's"
 	@echo "make fleet-bench   time an accuracy run on one emulated board and on two"
 	@echo "make energy-bench  time integration, the PPK2's decoder, traces and plots"
+	@echo "make report-bench  time making a report and opening it in Chromium"
+	@echo "make history-bench time reading 10,000 results"
 	@echo "make test       set up, then run the tests (make test-long: the long ones too)"
 	@echo "make setup-train  TensorFlow (over 2 GB), to train the models: models/*/train.py"
 	@echo "make fuzz       10 minutes of hostile models (TINYJOULE_FUZZ_S: how many seconds)"
@@ -45,6 +47,12 @@ fleet-bench: setup
 
 energy-bench: setup
 	@$(BIN)/python tools/energy_bench.py
+
+report-bench: setup-dev
+	@$(BIN)/python tools/report_bench.py
+
+history-bench: setup
+	@$(BIN)/python tools/history_bench.py
 
 # What tests/e2e/test_engine_speed.py holds later builds against.
 engine-counts: setup
