@@ -12,7 +12,7 @@ BIN = .venv/bin
 C_SOURCES = $(shell git ls-files --cached --others --exclude-standard 'firmware/*.[ch]' 'firmware/*.cc' 'host/*.[ch]' 'tests/*.[ch]')
 
 help:
-	@echo "make bench      set up, then measure latency and energy of every task on an emulated Cortex-M4"
+	@echo "make bench      set up, then measure latency, energy and operators of every task on an emulated Cortex-M4"
 	@echo "make engine-bench  count the engine's instructions on every emulated core, beside upstream TFLM's"
 	@echo "make fleet-bench   time an accuracy run on one emulated board and on two"
 	@echo "make energy-bench  time integration, the PPK2's decoder, traces and plots"
@@ -37,7 +37,7 @@ setup-train:
 	@tools/bootstrap.sh train
 
 bench: setup
-	@$(BIN)/host bench --mode energy
+	@$(BIN)/host bench --mode energy --profile
 
 engine-bench: setup
 	@$(BIN)/host engine-bench

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -11,6 +11,8 @@ from host.report.terminal import Listing, listing, say, show
 from host.results.schema import Profile, Result, Run
 
 NONE = "-"
+HEAVIEST = 5
+"""Operators of a run that the terminal shows where several runs were profiled; the report has them all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +43,9 @@ def _witness(profile: Profile) -> _Witness:
     return _Witness("", "us per\nMMAC", tuple(cost.us for cost in costs), profile.whole_us, macs_unit=1e6)
 
 
-def profile_table(result: Result, profile: Profile) -> Listing:
-    """Shares are of the sum, so that they add up to 100 %."""
+def profile_table(result: Result, profile: Profile, most: int | None = None) -> Listing:
+    """Shares are of the sum, so that they add up to 100 %. most: the heaviest so many, in the model's order, and all
+    others in one row; None: every operator."""
     witness, costs = _witness(profile), profile.operators
     time_title = "emulated\nus" if result.provenance == "emulated" else "us"
     extra = [witness.title] if witness.title else []
@@ -62,14 +65,30 @@ def profile_table(result: Result, profile: Profile) -> Listing:
         last = _number(uj, 2) if energy else witness.rate(value, macs)
         return [f"{macs:,}", f"{size:,}", _number(us, 1), *shown, share, last]
 
-    for cost, value in zip(costs, witness.values, strict=True):
+    def together(places: Collection[int]) -> list[str]:
+        chosen = [costs[place] for place in places]
+        return numbers(
+            sum(cost.macs for cost in chosen),
+            sum(cost.bytes for cost in chosen),
+            sum(cost.us or 0.0 for cost in chosen),
+            sum(witness.values[place] or 0.0 for place in places),
+            sum(cost.uj or 0.0 for cost in chosen),
+        )
+
+    places = range(len(costs))
+    shown = sorted(sorted(places, key=lambda place: -(witness.values[place] or 0.0))[:most])
+    for place in shown:
+        cost = costs[place]
         shape = "x".join(map(str, cost.shape))
-        table.add_row(str(cost.index), cost.name, shape, *numbers(cost.macs, cost.bytes, cost.us, value, cost.uj))
-    macs, size = sum(cost.macs for cost in costs), sum(cost.bytes for cost in costs)
-    us, uj = sum(cost.us or 0.0 for cost in costs), sum(cost.uj or 0.0 for cost in costs)
+        mine = numbers(cost.macs, cost.bytes, cost.us, witness.values[place], cost.uj)
+        table.add_row(str(cost.index), cost.name, shape, *mine)
+    if others := sorted(set(places) - set(shown)):
+        table.add_row("", f"{len(others)} others", "", *together(others))
+    uj = sum(cost.uj or 0.0 for cost in costs)
     whole_uj = None if profile.energy_deviation is None else uj / (1 + profile.energy_deviation)
     table.add_section()
-    table.add_row("", "sum", "", *numbers(macs, size, us, witness.total, uj))
+    table.add_row("", "sum", "", *together(places))
+    macs, size = sum(cost.macs for cost in costs), sum(cost.bytes for cost in costs)
     table.add_row("", "whole model", "", *numbers(macs, size, profile.whole_us, witness.whole, whole_uj))
     return table
 
@@ -98,11 +117,12 @@ def _explanation(profile: Profile) -> Sequence[str]:
 
 
 def print_profile(result: Result, run: Run, console: Console) -> None:
-    """Print one run's profile, if it has one."""
+    """Print one run's profile, if it has one: every operator, or the heaviest where other runs have one as well."""
     if run.profile is None:
         return
     kind = {"emulated": "EMULATED", "replayed": "REPLAYED", "measured": "measured"}[result.provenance]
     title = f"{run.task}, one inference by operator, {kind} on {result.board.name}, {result.firmware.engine}"
     say(console, title, style="bold")
-    show(console, profile_table(result, run.profile))
+    many = sum(other.profile is not None for other in result.runs) > 1
+    show(console, profile_table(result, run.profile, HEAVIEST if many else None))
     say(console, *_explanation(run.profile))

@@ -252,3 +252,23 @@ def test_the_table_fits_100_columns_and_cuts_nothing(measured: str, data_dir: Pa
     assert "7,489,664" in "".join(lines)
     assert any("EMULATED" in line for line in lines)
     assert table(result, 100) == []
+
+
+def test_of_several_profiles_the_heaviest_operators_are_shown_and_the_others_in_one_row() -> None:
+    costs = [
+        schema.OperatorCost(index=place, name=f"OP_{place}", shape=[1], macs=10, bytes=20, us=1.5, cycles=None,
+                            instructions=instructions, uj=0.25)
+        for place, instructions in enumerate((7, 300, None, 500, 20, 400, 100, 7))
+    ]  # fmt: skip
+    profile = schema.Profile(
+        input="zeros", inferences=3, operators=costs, whole_us=12.0, whole_cycles=None, whole_instructions=1334,
+        resolution_us=1.0, deviation=0.0, energy_deviation=0.0,
+    )  # fmt: skip
+    run = msgspec.structs.replace(make_result().runs[0], profile=profile)
+    alone, beside = (table(make_result(runs=[run] * count), 100) for count in (1, 2))
+    names = [[word for line in lines for word in line.split() if word.startswith("OP_")] for lines in (alone, beside)]
+    assert names == [[f"OP_{place}" for place in range(8)], ["OP_1", "OP_3", "OP_4", "OP_5", "OP_6"]]
+    (others,) = [line.split() for line in beside if " others " in line]
+    assert others == ["3", "others", "30", "60", "4.5", "14", "1.0%", "0.75"]
+    sums = [[line.split() for line in lines if line.split()[:1] == ["sum"]] for lines in (alone, beside)]
+    assert sums[0] == sums[1] == [["sum", "80", "160", "12.0", "1,334", "100.0%", "2.00"]]
