@@ -139,6 +139,8 @@ def _quantity(comparison: Comparison, row: RowRecord) -> str:
     unit = _UNITS[row.quantity]
     if comparison.provenance != "measured" and row.quantity in ("latency", "energy"):
         unit = f"{comparison.provenance} {unit}"
+    if row.net:
+        unit += ", net of idle"
     return f"{row.quantity}, {unit}" if unit else row.quantity
 
 

@@ -78,8 +78,9 @@ class Change:
 
 
 def ratio(a: float | None, b: float | None) -> float | None:
-    """B / A - 1; None without one of the two, or where that is no number."""
-    if a is None or b is None or a == 0:
+    """B / A - 1; None without one of the two, or where that is no number, or says nothing: an energy above idle may
+    come out below 0."""
+    if a is None or b is None or a <= 0 or b < 0:
         return None
     try:
         change = b / a - 1
@@ -112,7 +113,7 @@ def of_windows(a: Sequence[Sample], b: Sequence[Sample], *, same_inputs: bool, u
     else:
         differences = [math.log(other.value) - math.log(one.value) for one, other in pairs]
         middle = statistics.fmean(differences)
-        how = f"{len(pairs)} pairs of windows on the same inputs"
+        how = f"{len(pairs)} pair{'' if len(pairs) == 1 else 's'} of windows on the same inputs"
         parts = [_mean_u(differences)]
     if abs(middle) > _LARGEST_LOG:
         return Change(None, None, None, "no sensible ratio")

@@ -24,7 +24,7 @@ from host.errors import ResultInvalid, UsageError
 from host.results import scored
 from host.results.change import LEVEL, Change, Sample, exact, of_windows, ratio
 from host.results.differences import differences, same_inputs
-from host.results.energy_change import clock_u, energy_change
+from host.results.energy_change import clock_u, energy_change, figure, is_net
 from host.results.gate import Gate, Outcome, Quantity
 from host.results.schema import BoardInfo, Count, FirmwareInfo, Mode, Provenance, Result, Run, _Record
 
@@ -62,7 +62,8 @@ class SideInfo(_Record, frozen=True):
 class RowRecord(_Record, frozen=True):
     """One quantity of a task in a mode. task, mode: null for the program's size. unit: the board's place in `units`,
     null where a side has one only, or the run was spread over all. unit_of: of a and b, the figures that result.json
-    has, with their u (energy only); of an accuracy, a fraction, its metric.
+    has, with their u (energy only); of an accuracy, a fraction, its metric. net: whether energies are net of idle, and
+    null for all else; where only one side's is, its gross is held against the other's.
 
     change: B / A - 1, of an accuracy B - A; low, high: where it lies with 95 % confidence; null where nobody knows.
     better: whether that is to the good; null where there is no verdict of smaller or larger. how: what it rests on.
@@ -78,6 +79,7 @@ class RowRecord(_Record, frozen=True):
     b: float | None
     u_a: float | None
     u_b: float | None
+    net: bool | None
     change: float | None
     low: float | None
     high: float | None
@@ -209,6 +211,7 @@ def _content(result: Result) -> str:
 
 
 Key = tuple[str, Mode, int | None, int]
+_Two = tuple[float | None, float | None]
 
 
 def _matched(a: Side, b: Side) -> list[tuple[Key, Run | None, Run | None]]:
@@ -251,25 +254,29 @@ class _Pair:
     def rows(self) -> Iterator[RowRecord]:
         """Of every quantity that a side has."""
         for quantity, unit_of, of_run in _FIGURES:
-            first, second = (None if run is None else of_run(run) for run in (self.one, self.other))
-            figures = (first, second)
             has = self._has(quantity)
             if not any(has):
                 continue
+            first, second = (None if run is None else of_run(run) for run in (self.one, self.other))
+            figures: _Two = (first, second)
+            u: _Two = (None, None)
+            net: bool | None = None
+            if quantity == "energy":
+                figures, u, net = self._energies()
             found = self._change(quantity, figures) if all(has) else None
             unit = unit_of or self._metric()
-            yield _row(self.key[:3], quantity, unit, figures, found, self._invalid(), has=has, u=self._u(quantity))
+            yield _row(self.key[:3], quantity, unit, figures, found, self._invalid(), has=has, u=u, net=net)
 
     def _has(self, quantity: Quantity) -> tuple[bool, bool]:
         """Whether the runs were made for it; an energy or an accuracy that came to nothing counts as there."""
         first, second = (run is not None and _made_for(run, quantity) for run in (self.one, self.other))
         return first, second
 
-    def _u(self, quantity: Quantity) -> tuple[float | None, float | None]:
-        if quantity != "energy":
-            return None, None
-        first, second = (run.energy_uj.u if run and run.energy_uj else None for run in (self.one, self.other))
-        return first, second
+    def _energies(self) -> tuple[_Two, _Two, bool]:
+        """What is compared, with U, and whether it is net."""
+        net = is_net(self.one, self.other)
+        (a, u_a), (b, u_b) = (figure(run, net=net) for run in (self.one, self.other))
+        return (a, b), (u_a, u_b), net
 
     def _metric(self) -> str:
         return next(run.accuracy.metric for run in (self.one, self.other) if run and run.accuracy)
@@ -281,7 +288,7 @@ class _Pair:
             if run is not None and not run.valid
         ]
 
-    def _change(self, quantity: Quantity, figures: tuple[float | None, float | None]) -> Change:
+    def _change(self, quantity: Quantity, figures: _Two) -> Change:
         a, b, one, other = self.a.result, self.b.result, self.one, self.other
         assert one is not None  # noqa: S101 - the caller has looked
         assert other is not None  # noqa: S101
@@ -295,7 +302,7 @@ class _Pair:
             return energy_change(one, other, same_inputs=same, days=_days_apart(a, b))
         if quantity == "accuracy":
             return _accuracy_change(self.a, self.b, one, other)
-        if quantity == "instructions" and not same:
+        if quantity == "instructions" and not (same and _windows_on_same(one, other)):
             counts = of_windows(_counts(one), _counts(other), same_inputs=False)
             found = _told(counts, "counted on other inputs")
             return found.holding(ratio(*figures)).or_published(ratio(*figures))
@@ -335,6 +342,12 @@ def _times(result: Result, run: Run) -> list[Sample]:
     return [Sample(one.input, one.duration_us / one.inferences, tick_us / one.duration_us) for one in run.windows]
 
 
+def _windows_on_same(one: Run, other: Run) -> bool:
+    """Whether the windows are on inputs of the same names: fewer of the same set give another median."""
+    first, second = (Counter(window.input for window in run.windows) for run in (one, other))
+    return first == second
+
+
 def _counts(run: Run) -> list[Sample]:
     return [Sample(one.input, float(one.instructions)) for one in run.windows if one.instructions is not None]
 
@@ -362,12 +375,13 @@ def _row(
     place: tuple[str | None, Mode | None, int | None],
     quantity: Quantity,
     unit_of: str,
-    figures: tuple[float | None, float | None],
+    figures: _Two,
     found: Change | None,
     invalid: list[str],
     *,
     has: tuple[bool, bool] | None = None,
-    u: tuple[float | None, float | None] = (None, None),
+    u: _Two = (None, None),
+    net: bool | None = None,
 ) -> RowRecord:
     there = has or (figures[0] is not None, figures[1] is not None)
     if found is None:
@@ -380,8 +394,8 @@ def _row(
         better = (verdict == "larger") == (quantity == "accuracy")
     return RowRecord(
         task=place[0], mode=place[1], unit=place[2], quantity=quantity, unit_of=unit_of, a=figures[0], b=figures[1],
-        u_a=u[0], u_b=u[1], change=found.value, low=found.low, high=found.high, verdict=verdict, better=better,
-        how=found.how, invalid=invalid,
+        u_a=u[0], u_b=u[1], net=net, change=found.value, low=found.low, high=found.high, verdict=verdict,
+        better=better, how=found.how, invalid=invalid,
     )  # fmt: skip
 
 

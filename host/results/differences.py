@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from host.results.schema import ModelInfo, MonitorInfo, Result, Run
+from host.results.schema import Energy, ModelInfo, MonitorInfo, Result, Run
 
 _UNKNOWN = "not told"
 
@@ -73,6 +73,8 @@ def _of_run(one: Run, other: Run) -> Iterator[str]:
         yield f"inputs: {one.dataset.name} ({one.dataset.source}) -> {other.dataset.name} ({other.dataset.source})"
     yield from _line("inputs used", str(one.dataset.n), str(other.dataset.n))
     if one.energy_uj is not None and other.energy_uj is not None:
+        if one.energy_uj.value is not None and other.energy_uj.value is not None:
+            yield from _line("energy", _kind(one.energy_uj), _kind(other.energy_uj))
         yield from _line("power monitor", _monitor(one.energy_uj.monitor), _monitor(other.energy_uj.monitor))
 
 
@@ -81,6 +83,10 @@ def _of_model(first: ModelInfo, second: ModelInfo) -> Iterator[str]:
         yield f"model: {first.name} and {second.name}, and a stock firmware cannot prove which one it runs"
     elif first.sha256 != second.sha256:
         yield f"model: {first.name} ({_hash(first.sha256)}) -> {second.name} ({_hash(second.sha256)})"
+
+
+def _kind(energy: Energy) -> str:
+    return "gross" if energy.net is None else "net of idle (its gross is compared)"
 
 
 def _monitor(monitor: MonitorInfo) -> str:

@@ -60,7 +60,7 @@ def energy_change(one: Run, other: Run, *, same_inputs: bool, days: float) -> Ch
     a, b = one.energy_uj, other.energy_uj
     if a is None or b is None or a.value is None or b.value is None:
         return Change(None, None, None, "a side has no valid window")
-    net = a.net is not None and b.net is not None
+    net = is_net(one, other)
     mixed = not net and (a.net is not None or b.net is not None)
     figures = (a.net, b.net) if net else (a.gross, b.gross)
     windows = [[_sample(window, energy, net) for window in energy.windows if window.valid] for energy in (a, b)]
@@ -72,6 +72,24 @@ def energy_change(one: Run, other: Run, *, same_inputs: bool, days: float) -> Ch
     if u_shared is None:
         found = replace(found, low=None, high=None)
     return found.holding(ratio(*figures)).or_published(ratio(*figures))
+
+
+def is_net(one: Run | None, other: Run | None) -> bool:
+    """Whether what is compared is net of idle: it is on every side that has a value."""
+    there = [run.energy_uj for run in (one, other) if run is not None and run.energy_uj is not None]
+    values = [energy for energy in there if energy.value is not None]
+    return bool(values) and all(energy.net is not None for energy in values)
+
+
+def figure(run: Run | None, *, net: bool) -> tuple[float | None, float | None]:
+    """The energy that is compared, with its expanded uncertainty; of a net one held against a gross one that is its
+    gross, with that of its least certain window."""
+    energy = run.energy_uj if run is not None else None
+    if energy is None:
+        return None, None
+    if net or energy.net is None or energy.gross is None:
+        return energy.value, energy.u
+    return energy.gross, None if energy.u is None else energy.k * _whole(energy) * abs(energy.gross)
 
 
 def _sample(window: EnergyWindow, energy: Energy, net: bool) -> Sample:

@@ -35,6 +35,7 @@ QUANTITIES: Final[tuple[Quantity, ...]] = get_args(Quantity)
 Outcome = Literal["passes", "fails", "cannot tell"]
 _GRAMMAR = re.compile(r"[ \t]*([a-z]+)[ \t]*([<>])[ \t]*([+-]?[0-9]{1,6}(?:\.[0-9]{1,6})?)[ \t]*%[ \t]*")
 _LONGEST = 60
+_ROUNDING: Final = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,9 @@ class Gate:
         return f"{self.quantity}{self.side}{limit}%"
 
     def beyond(self, change: float) -> bool:
-        """Whether a change is on the side of the limit where it fails."""
+        """Whether a change is on the side of the limit where it fails. One that is the limit itself is not, although
+        102 / 100 - 1 is a little more than 0.02 in binary."""
+        change = self.limit if abs(change - self.limit) < _ROUNDING else change
         return change > self.limit if self.side == ">" else change < self.limit
 
     def judge(self, value: float | None, low: float | None, high: float | None) -> tuple[Outcome, str]:

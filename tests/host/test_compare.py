@@ -430,3 +430,11 @@ def test_help_is_quick_and_a_path_that_is_no_text_is_shown(folders: tuple[Path, 
     assert json.loads(answer.stdout)["b"]["path"].endswith("\\udcff\n")
     script = "import sys; from host.cli import build_parser; build_parser(); assert 'scipy' not in sys.modules"
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+
+
+def test_counts_on_fewer_inputs_of_the_same_set_are_not_exact() -> None:
+    several = a_run(instructions=100)
+    one = a_run((300_001,), instructions=101)
+    found = row(compared(a_result(one), a_result(several)), "instructions")
+    assert (found.verdict, found.low, found.high) == ("cannot tell", None, None)
+    assert "on other inputs" in found.how

@@ -8,7 +8,7 @@ import math
 import msgspec
 import numpy as np
 import pytest
-from compare_kit import MONITOR, a_result, a_run, an_energy, an_energy_run
+from compare_kit import MONITOR, a_result, a_run, an_energy, an_energy_run, compared, row
 
 from host.results import schema
 from host.results.change import Change
@@ -201,3 +201,26 @@ def test_clocks_that_moved_against_a_second_one_are_a_doubt() -> None:
     assert clock_u(result, result, a_run(clock=check(0.0)), a_run(clock=check(1.0)))[0] == 0
     counted = a_result(provenance="emulated")
     assert clock_u(counted, counted, *runs) == (0.0, "")
+
+
+def test_a_net_energy_beside_a_gross_one_is_shown_as_the_gross_that_is_compared() -> None:
+    gross = an_energy([100.0] * 5, {"current gain": 0.001})
+    net = msgspec.structs.replace(gross, value=95.0, net=95.0, u=0.15)
+    comparison = compared(a_result(an_energy_run(net)), a_result(an_energy_run(gross)))
+    found = row(comparison, "energy")
+    assert (found.a, found.b, found.change, found.net) == (100.0, 100.0, 0.0, False)
+    assert found.u_a == pytest.approx(gross.u)
+    assert "kws01: energy: net of idle (its gross is compared) -> gross" in comparison.differences
+    both = row(compared(a_result(an_energy_run(net)), a_result(an_energy_run(net))), "energy")
+    assert (both.a, both.u_a, both.net) == (95.0, 0.15, True)
+
+
+@pytest.mark.parametrize(("a", "b"), [(-1.0, -2.0), (-1.0, 5.0), (1.0, -5.0), (0.0, 5.0)])
+def test_a_net_energy_below_idle_has_no_change_in_percent(a: float, b: float) -> None:
+    sides = [
+        a_result(an_energy_run(msgspec.structs.replace(an_energy([100.0] * 5, {"noise": 0.1}), value=net, net=net)))
+        for net in (a, b)
+    ]
+    comparison = compared(*sides, "energy>2%")
+    assert row(comparison, "energy").change is None
+    assert not comparison.passed

@@ -105,3 +105,18 @@ def test_what_is_certain_is_never_left_open(gate: Gate, value: float, below: flo
         assert outcome == "passes"
     if gate.beyond(low) and gate.beyond(high) and not low <= 0 <= high:
         assert outcome == "fails"
+
+
+@pytest.mark.parametrize(
+    ("text", "change"),
+    [
+        ("instructions>2%", 102 / 100 - 1),
+        ("accuracy<-0.5%", 0.896 - 0.901),
+        ("size>10%", 1.1 - 1),
+        ("arena<-5%", 95 / 100 - 1),
+    ],
+)
+def test_a_change_that_is_the_limit_itself_is_not_beyond_it(text: str, change: float) -> None:
+    assert parse_gate(text).judge(change, change, change)[0] == "passes"
+    beyond = change * (1 + 1e-6)
+    assert parse_gate(text).judge(beyond, beyond, beyond)[0] == "fails"
