@@ -261,14 +261,13 @@ def _show(args: argparse.Namespace, outcome: Outcome) -> int:
 
 def _print_tables(outcome: Outcome, console: Console) -> None:
     from host.report.energy import print_energy
-    from host.report.profile import print_profile
+    from host.report.profile import print_profiles
     from host.report.table import print_result
 
     print_result(outcome.result, console)
     for run in outcome.result.runs:
         print_energy(outcome.result, run, console)
-    for run in outcome.result.runs:
-        print_profile(outcome.result, run, console)
+    print_profiles(outcome.result, console)
 
 
 def _report(folder: Path) -> Path | None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from rich.console import Console
 
 from host.report.terminal import Listing, listing, say, show
-from host.results.schema import Profile, Result, Run
+from host.results.schema import Profile, Result
 
 NONE = "-"
 HEAVIEST = 5
@@ -97,32 +97,36 @@ def _number(value: float | None, decimals: int) -> str:
     return NONE if value is None else f"{value:,.{decimals}f}"
 
 
-def _explanation(profile: Profile) -> Sequence[str]:
-    counted = ("Instructions are exact, counted by the emulator; the few that call the observer are among them.",)
-    return (
-        f"The operators add up to {profile.deviation:+.3%} beside the whole, which ran unobserved on the same input.",
-        *(counted if profile.whole_instructions is not None else ()),
-        f"Times are means over {profile.inferences} inferences, in each of which the clock resolves "
-        f"{profile.resolution_us:g} us.",
-        *(
-            ()
-            if profile.energy_deviation is None
-            else (
-                "uJ: the operators' times laid over the power of one window, gross; they add up to "
-                f"{profile.energy_deviation:+.3%} beside it.",
-            )
-        ),
+def _sums(profile: Profile) -> list[str]:
+    """How the operators add up, in words."""
+    lines = [
+        f"The operators add up to {profile.deviation:+.3%} beside the whole, which ran unobserved on the same input."
+    ]
+    if profile.energy_deviation is not None:
+        lines.append(
+            "uJ: the operators' times laid over the power of one window, gross; they add up to "
+            f"{profile.energy_deviation:+.3%} beside it."
+        )
+    return lines
+
+
+def _explanations(profile: Profile) -> list[str]:
+    """What holds for every profile of a session."""
+    counted = "Instructions are exact, counted by the emulator; the few that call the observer are among them."
+    return [
+        *([counted] if profile.whole_instructions is not None else []),
+        f"Times are means over several inferences, in each of which the clock resolves {profile.resolution_us:g} us.",
         "bytes: of weights and constants, of activations read and written, each tensor once.",
-    )
+    ]
 
 
-def print_profile(result: Result, run: Run, console: Console) -> None:
-    """Print one run's profile, if it has one: every operator, or the heaviest where other runs have one as well."""
-    if run.profile is None:
-        return
+def print_profiles(result: Result, console: Console) -> None:
+    """Print the profiles of a session's runs: every operator, or the heaviest where there are several profiles."""
+    profiled = [(run, run.profile) for run in result.runs if run.profile is not None]
     kind = {"emulated": "EMULATED", "replayed": "REPLAYED", "measured": "measured"}[result.provenance]
-    title = f"{run.task}, one inference by operator, {kind} on {result.board.name}, {result.firmware.engine}"
-    say(console, title, style="bold")
-    many = sum(other.profile is not None for other in result.runs) > 1
-    show(console, profile_table(result, run.profile, HEAVIEST if many else None))
-    say(console, *_explanation(run.profile))
+    for run, profile in profiled:
+        title = f"{run.task}, one inference by operator, {kind} on {result.board.name}, {result.firmware.engine}"
+        say(console, f"{title}; means over {profile.inferences} inferences", style="bold")
+        show(console, profile_table(result, profile, HEAVIEST if len(profiled) > 1 else None))
+        say(console, *_sums(profile))
+    say(console, *dict.fromkeys(line for _, profile in profiled for line in _explanations(profile)))

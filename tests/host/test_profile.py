@@ -18,7 +18,7 @@ from host.device import Device, OperatorTimes
 from host.emulator.counter import ObservedRun
 from host.errors import DeviceError, DeviceRefused, GarbledReply, LoadIncomplete
 from host.modelinfo import OperatorInfo, read_operators
-from host.report.profile import print_profile
+from host.report.profile import print_profiles
 from host.results import schema
 from host.runner.profile import ATTEMPTS, MIN_INFERENCES, Counts, run_profile
 from host.runner.rules import RULES
@@ -217,7 +217,7 @@ def test_an_engine_that_cannot_be_observed() -> None:
 
 def table(result: schema.Result, width: int) -> list[str]:
     text = io.StringIO()
-    print_profile(result, result.runs[0], Console(file=text, width=width))
+    print_profiles(result, Console(file=text, width=width))
     return text.getvalue().splitlines()
 
 
@@ -267,8 +267,11 @@ def test_of_several_profiles_the_heaviest_operators_are_shown_and_the_others_in_
     run = msgspec.structs.replace(make_result().runs[0], profile=profile)
     alone, beside = (table(make_result(runs=[run] * count), 100) for count in (1, 2))
     names = [[word for line in lines for word in line.split() if word.startswith("OP_")] for lines in (alone, beside)]
-    assert names == [[f"OP_{place}" for place in range(8)], ["OP_1", "OP_3", "OP_4", "OP_5", "OP_6"]]
-    (others,) = [line.split() for line in beside if " others " in line]
-    assert others == ["3", "others", "30", "60", "4.5", "14", "1.0%", "0.75"]
+    assert names == [[f"OP_{place}" for place in range(8)], ["OP_1", "OP_3", "OP_4", "OP_5", "OP_6"] * 2]
+    others, again = [line.split() for line in beside if " others " in line]
+    assert others == again == ["3", "others", "30", "60", "4.5", "14", "1.0%", "0.75"]
     sums = [[line.split() for line in lines if line.split()[:1] == ["sum"]] for lines in (alone, beside)]
-    assert sums[0] == sums[1] == [["sum", "80", "160", "12.0", "1,334", "100.0%", "2.00"]]
+    assert sums == [[["sum", "80", "160", "12.0", "1,334", "100.0%", "2.00"]] * count for count in (1, 2)]
+    assert [line for line in beside if line.startswith("Instructions are exact")] == [
+        line for line in alone if line.startswith("Instructions are exact")
+    ]
