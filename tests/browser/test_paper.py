@@ -16,8 +16,10 @@ import report_kit
 from kit import opened, plot_all
 
 from host.report.page.render import render
+from host.results import schema
 
 A4_PT = (595, 842)
+A4_WIDTH_PX = 695  # within the margins
 OPERATORS = 40
 
 
@@ -26,7 +28,11 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two provenances, and a model with more operators than a page of paper or an unfolded table holds."""
     place = tmp_path_factory.mktemp("paper")
     many = report_kit.run("vww01", profile=report_kit.profile(OPERATORS))
-    made = {"one": report_kit.result(report_kit.run(), many), "two": report_kit.result(provenance="measured")}
+    name = "synthetic_normal_00.bin"  # as long as inputs are called
+    windows = [schema.Window(input=name, inferences=40, duration_us=499_970, host_us=499_900, instructions=14_669_136)]
+    energy = report_kit.energy(windows=[report_kit.energy_window(number, input=name) for number in range(5)])
+    wide = report_kit.run("ic01", windows=windows * 5, energy_uj=energy)
+    made = {"one": report_kit.result(wide, many), "two": report_kit.result(provenance="measured")}
     folders = [report_kit.folder(place / name, result) for name, result in made.items()]
     out = place / "report.html"
     out.write_bytes(render(folders, datetime(2026, 1, 2, tzinfo=UTC)))
@@ -70,6 +76,15 @@ def test_paper_holds_everything(browser: Any, page: Path, *, scripts: bool) -> N
         # Nothing runs into the right margin, where it would be cut off.
         margin = picture.crop((picture.width - 14, 0, picture.width, picture.height))
         assert margin.getcolors() == [(margin.width * margin.height, (255, 255, 255))]
+
+
+def test_no_table_is_wider_than_the_paper(browser: Any, page: Path) -> None:
+    with opened(browser, page, (A4_WIDTH_PX, 1000), java_script_enabled=False) as seen:
+        seen.page.emulate_media(media="print")
+        for table in seen.page.locator("table").all():
+            place = table.bounding_box()
+            assert place["x"] >= 0
+            assert place["x"] + place["width"] <= A4_WIDTH_PX + 1, table.inner_text()[:200]
 
 
 def test_paper_shows_the_picture_in_the_place_of_the_plot(browser: Any, page: Path) -> None:
