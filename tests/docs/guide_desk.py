@@ -13,7 +13,7 @@ from typing import Self
 
 from guide_pages import Block, Page, PageError, missing
 
-COMMAND_S = 150
+COMMAND_S = 300
 """After so long a command hangs, or what it left in the background does."""
 
 STAND_INS = {
