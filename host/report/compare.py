@@ -190,14 +190,14 @@ def _limits(quantity: str, value: float | None, low: float | None, high: float |
     if low is None or high is None or value is None:
         return NONE
     if low == high:
-        return "exact"
+        return "no scatter" if quantity == "energy" else "exact"  # no energy is exact
     places = _places(value, low, high)
     return f"{_signed(low, places)} to {_signed(high, places)}"
 
 
 def _signed(value: float, places: int) -> str:
     """In percent or points."""
-    text = f"{value * 100:+.{places}f}"
+    text = f"{round(value * 100, 9):+.{places}f}"  # 0.94 - 0.925 is a little less than 1.5 points in binary
     return text if float(text) else text[1:]
 
 

@@ -105,12 +105,10 @@ def _systematic(a: Energy, b: Energy, days: float, mixed: bool) -> tuple[float |
     """Standard uncertainty of the ratio by what the windows share, None where nobody knows it; and what to tell."""
     apart = _why_apart(a.monitor, b.monitor, days)
     if a.u is None or b.u is None:
+        no_data = "no accuracy data" if a.u is None and b.u is None else "no accuracy data on one side"
         if apart and not _only_without_serial(a.monitor, b.monitor, days):
-            return None, f"no accuracy data, and the monitors' errors do not cancel: {apart}"
-        return (
-            0.0,
-            "no accuracy data: the monitor's errors are taken to cancel, only the windows' scatter counts",
-        )
+            return None, f"{no_data}, and the monitors' errors do not cancel: {apart}"
+        return 0.0, f"{no_data}: the monitor's errors are taken to cancel, only the windows' scatter counts"
     if mixed:
         return math.hypot(_whole(a), _whole(b)), "U of both counts in full"
     measured = a.monitor.voltage == b.monitor.voltage == "measured"

@@ -438,3 +438,13 @@ def test_counts_on_fewer_inputs_of_the_same_set_are_not_exact() -> None:
     found = row(compared(a_result(one), a_result(several)), "instructions")
     assert (found.verdict, found.low, found.high) == ("cannot tell", None, None)
     assert "on other inputs" in found.how
+
+
+def test_no_energy_is_exact_and_half_a_digit_is_rounded_as_it_looks(capsys: pytest.CaptureFixture[str]) -> None:
+    energy = an_energy_run(an_energy([100.0] * 3))
+    a, b = a_result(energy, an_accuracy_run(37, 40)), a_result(energy, an_accuracy_run(94, 100))
+    text = markdown(compared(a, b), (a, b))
+    (line,) = (line for line in text.splitlines() if "energy, uJ" in line)
+    assert "exact" not in line
+    assert "no scatter" in line
+    assert "+2 points" in text  # of 1.5, as the interval leaves no decimals
