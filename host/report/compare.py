@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from rich.console import Console
 
 from energy.uncertainty import rounded
-from host.report.table import heading
+from host.report.table import heading, is_synthetic
 from host.report.terminal import listing, printable, say, show
 from host.results.compare import Comparison, GateRecord, RowRecord
 from host.results.schema import Result
@@ -92,6 +92,10 @@ def _word(comparison: Comparison) -> str:
 def _sides(comparison: Comparison, results: Results) -> Iterator[str]:
     for name, info, result in zip("AB", (comparison.a, comparison.b), results, strict=True):
         yield f"{name}: {info.path}, {heading(result)}, {info.created}"
+    for name, result in zip("AB", results, strict=True):
+        made = ", ".join(dict.fromkeys(run.task for run in result.runs if is_synthetic(run)))
+        if made:
+            yield f"{name}: SYNTHETIC inputs of {made}"
 
 
 def _differing(comparison: Comparison) -> list[str]:

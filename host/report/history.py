@@ -90,11 +90,18 @@ def _print_trends(series: Sequence[Series], console: Console) -> None:
             trend_text(one),
         )
     show(console, table)
+    for task in dict.fromkeys(one.group.task for one in series if any(map(_is_synthetic, one.rows))):
+        say(console, f"{task}: SYNTHETIC inputs, in some of the runs or in all", indent=2)
     for one in series:
         differing = ", ".join(f"{count} {what}" for what, count in one.differing().items())
         if differing and one.quantity == MAIN[one.group.mode]:
             days = f"{one.rows[0].created[:10]} to {one.rows[-1].created[:10]}"
             say(console, f"{one.group.task}, {days}: not all of the same, but of {differing}", indent=2)
+
+
+def _is_synthetic(row: Row) -> bool:
+    """Whether its inputs were made here: their name says so."""
+    return "synthetic" in row.dataset.lower()
 
 
 def _value(series: Series, point: Point) -> str:

@@ -151,7 +151,8 @@ def result_table(result: Result) -> Listing:
     return table
 
 
-def _sources(run: Run) -> str:
+def sources(run: Run) -> str:
+    """Which model it is of, on which inputs."""
     inputs = f"{run.dataset.n} {'SYNTHETIC ' if is_synthetic(run) else ''}inputs ({run.dataset.source})"
     return f"{run.task}: {run.model.name} ({run.model.source}) on {inputs}"
 
@@ -202,6 +203,6 @@ def print_result(result: Result, console: Console) -> None:
         console,
         *_notes(result),
         *(unit_text(number, unit) for number, unit in enumerate(result.units, start=1)),
-        *dict.fromkeys(map(_sources, result.runs)),  # the same for every board
+        *dict.fromkeys(map(sources, result.runs)),  # the same for every board
         f"engine {result.firmware.engine or 'unknown'}, {result.firmware.compiler or 'unknown compiler'}",
     )

@@ -132,6 +132,7 @@ class Series:
         """What is not the same in all of them, and how many there are of it."""
         counted: dict[str, set[str | None]] = {
             "models": {row.model_sha256 or row.model for row in self.rows},
+            "data sets": {row.dataset_sha256 for row in self.rows},
             "images": {row.firmware_sha256 for row in self.rows},
             "engines": {row.engine for row in self.rows},
             "monitors": {row.monitor_idn for row in self.rows},

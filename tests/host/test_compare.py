@@ -448,3 +448,11 @@ def test_no_energy_is_exact_and_half_a_digit_is_rounded_as_it_looks(capsys: pyte
     assert "exact" not in line
     assert "no scatter" in line
     assert "+2 points" in text  # of 1.5, as the interval leaves no decimals
+
+
+def test_inputs_that_were_made_up_are_told() -> None:
+    made_up = schema.DatasetInfo(name="synthetic", source="synthetic speech", sha256=SHA, n=5)
+    a, b = a_result(a_run()), a_result(a_run(dataset=made_up))
+    text = markdown(compared(a, b), (a, b))
+    assert "- B&#58; SYNTHETIC inputs of kws01" in text or "- B: SYNTHETIC inputs of kws01" in text
+    assert "A: SYNTHETIC" not in text

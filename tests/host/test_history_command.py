@@ -244,3 +244,13 @@ def test_results_of_every_schema_are_in_one_table(tmp_path: Path, capsys: pytest
     assert SHA not in out
     for task in ("ad01", "ic01", "kws01", "vww01"):
         assert re.search(rf"^{task} ", out, re.MULTILINE)
+
+
+def test_inputs_that_were_made_up_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    put(tmp_path / "one", result(1, 1000.0))
+    assert "SYNTHETIC" not in run(capsys, tmp_path)[1]
+    dataset = msgspec.structs.replace(make_result().runs[0].dataset, name="synthetic", sha256="5" * 64)
+    put(tmp_path / "two", result(2, 990.0, dataset=dataset))
+    out = run(capsys, tmp_path)[1]
+    assert "SYNTHETIC inputs, in some of the runs or in all" in out
+    assert "of 2 data sets" in out

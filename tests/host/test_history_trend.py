@@ -75,9 +75,10 @@ def test_what_may_differ_is_counted() -> None:
         at(0),
         at(1, model_sha256="1" * 64),
         at(2, firmware_sha256="2" * 64, engine="tflm"),
-        at(3, firmware_sha256="3" * 64, monitor_idn="Keysight,N6705C,9,9"),
+        at(3, firmware_sha256="3" * 64, monitor_idn="Keysight,N6705C,9,9", dataset_sha256="4" * 64),
     ]
-    assert only(rows, "energy").differing() == {"models": 2, "images": 3, "engines": 2, "monitors": 2}
+    differing = {"models": 2, "data sets": 2, "images": 3, "engines": 2, "monitors": 2}
+    assert only(rows, "energy").differing() == differing
     assert only([at(0), at(1)], "energy").differing() == {}
 
 

@@ -418,3 +418,25 @@ def test_runs_are_reached_from_the_table(tmp_path: Path) -> None:
     hrefs = [row.href for group in found.groups for table in group.tables for row in table.rows]
     anchors: list[str] = [one.anchor for one in found.runs if isinstance(one, Run)]
     assert hrefs == [f"#{anchor}" for anchor in anchors]
+
+
+def test_a_table_says_on_what_its_rows_were_made_and_by_which_k(tmp_path: Path) -> None:
+    made_up = schema.DatasetInfo(name="synthetic", source="synthetic speech", sha256=SHA, n=5)
+    first = folder(tmp_path / "one", result(run(dataset=made_up)), traces=False)
+    (table,) = page(first).groups[0].tables
+    assert "kws01: kws01.tflite (official) on 5 SYNTHETIC inputs (synthetic speech)" in table.notes
+    assert [column.unit for column in table.columns if column.title == "U"] == ["emulated µJ, k = 2"]
+    assert not any("different" in note for note in table.notes)
+    model = schema.ModelInfo(name="mine", source="added", sha256="f" * 64, arena_bytes=20_000)
+    other = with_energy(k=3.0)
+    second = folder(tmp_path / "two", result(msgspec.structs.replace(other, model=model)), traces=False)
+    (table,) = page(first, second).groups[0].tables
+    assert "kws01: the rows are of different models." in table.notes
+    assert "kws01: the rows are of different inputs." not in table.notes
+    assert [column.unit for column in table.columns if column.title == "U"] == ["emulated µJ, k as in each run"]
+
+
+def test_an_interval_of_few_windows_says_so(tmp_path: Path) -> None:
+    (one,) = page(folder(tmp_path / "one", result(run()), traces=False)).runs
+    (fact,) = [fact for fact in one.facts if fact.label == "median, 95 % interval from"]
+    assert fact.cell.note == "by bootstrap over 3 windows, whose range itself holds the median in 75% of cases"

@@ -11,10 +11,16 @@ from host.report.page.cells import Cells, certain, digits, grid, label, thousand
 from host.report.page.folders import Folder
 from host.report.page.view import NONE, Cell, Column, Grid, Group, Row, Verdict, shown
 from host.report.page.words import ORDER, QUICK, RULES, WORDS, anchor, board_of, meaning, unit_prefix
-from host.report.table import TARGETS, is_synthetic
+from host.report.table import TARGETS, is_synthetic, sources
 from host.results.schema import Accuracy, Result, Run
 
 _MAX_LINES = 40
+_MAX_SOURCES = 20
+_MAY_DIFFER: tuple[tuple[str, Callable[[Run], str]], ...] = (
+    ("models", lambda run: run.model.sha256 or run.model.name),
+    ("inputs", lambda run: run.dataset.sha256),
+)
+"""Between rows of a task, which then are no repetitions of each other."""
 
 
 def verdict(folders: Sequence[Folder]) -> Verdict:
@@ -127,7 +133,8 @@ def _table(places: Sequence[_Place], *, many: bool) -> Grid:
     columns = [
         Column("task"), Column("mode"), Column("rules"), Column("latency", f"{unit}ms", numeric=True),
         Column("throughput", f"inferences per {unit}s", numeric=True),
-        Column("energy per inference", f"{unit}µJ", numeric=True), Column("U", f"{unit}µJ, k = 2", numeric=True),
+        Column("energy per inference", f"{unit}µJ", numeric=True),
+        Column("U", f"{unit}µJ, {_coverage(places)}", numeric=True),
         Column("power", f"{unit}mW", numeric=True), Column("accuracy"), Column("target"),
         Column("instructions", "per inference", numeric=True), Column("arena", "bytes", numeric=True),
         Column("code size", "bytes", numeric=True), Column("firmware"), Column("made", "UTC"),
@@ -135,6 +142,13 @@ def _table(places: Sequence[_Place], *, many: bool) -> Grid:
     rows = [Row(_row(place, many=many), "row" if place.run.valid else "invalid",
                 f"#{anchor(place.source, place.number)}") for place in places]  # fmt: skip
     return grid(_caption(first), columns, rows, _notes(places))
+
+
+def _coverage(places: Sequence[_Place]) -> str:
+    """k, or where it is said."""
+    energies = [place.run.energy_uj for place in places]
+    factors = {energy.k for energy in energies if energy is not None and energy.u is not None}
+    return f"k = {factors.pop():g}" if len(factors) == 1 else "k as in each run"
 
 
 def _caption(place: _Place) -> str:
@@ -219,11 +233,21 @@ def _code_size(place: _Place) -> Cell:
 
 
 def _notes(places: Sequence[_Place]) -> list[str]:
-    notes = []
-    if any(place.run.energy_uj is not None for place in places):
-        notes.append("U is the expanded uncertainty: about 95 of 100 true values lie within it.")
+    notes = list(dict.fromkeys(sources(place.run) for place in places))
+    if len(notes) > _MAX_SOURCES:
+        notes = [*notes[:_MAX_SOURCES], f"{len(notes) - _MAX_SOURCES} more models and inputs: each run names its own"]
+    if any(place.run.energy_uj is not None and place.run.energy_uj.u is not None for place in places):
+        notes.append(
+            "U is the expanded uncertainty: with k = 2, in about 95 of 100 such measurements the true energy lies "
+            "within the value ± U."
+        )
     if any(place.result.firmware.sizes is not None for place in places):
         notes.append("Code size: of the whole program in flash, its models left out.")
     if len({place.result.firmware.sha256 for place in places}) > 1:
         notes.append("The rows are of different firmware.")
+    for what, of_run in _MAY_DIFFER:
+        found: dict[str, set[str]] = {}
+        for place in places:
+            found.setdefault(place.run.task, set()).add(of_run(place.run))
+        notes += [f"{task}: the rows are of different {what}." for task, values in found.items() if len(values) > 1]
     return notes

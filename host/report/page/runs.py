@@ -143,11 +143,11 @@ def _facts(place: Place) -> tuple[Fact, ...]:
             fact("latency, shortest", "latency_us.min", milliseconds),
             fact("latency, longest", "latency_us.max", milliseconds),
             fact("variation", "latency_us.cv", digits(".3%"), "standard deviation over mean of the windows"),
-            fact("median, 95 % interval from", "latency_us.interval.low", milliseconds),
+            fact("median, 95 % interval from", "latency_us.interval.low", milliseconds, _bootstrap(run)),
             fact("median, 95 % interval to", "latency_us.interval.high", milliseconds),
             fact("throughput", "throughput_inf_per_s", lambda value: f"{value:.3f} inferences per {unit}s"),
             fact("instructions per inference", "instructions_per_inference", thousands),
-            fact("energy of one inference", "energy_uj.value", microjoules, _kind(energy)),
+            fact("energy of one inference", "energy_uj.value", microjoules, _kind(energy, unit)),
             fact("its expanded uncertainty U", "energy_uj.u", lambda value: f"{value:.2g} {unit}µJ"),
             *(() if energy is None or energy.net is None else (fact("gross", "energy_uj.gross", microjoules),)),
             fact("power while it infers", "energy_uj.mean_mw", lambda mw: f"{power(mw, run)} {unit}mW"),
@@ -168,13 +168,22 @@ def _facts(place: Place) -> tuple[Fact, ...]:
     )
 
 
-def _kind(energy: Energy | None) -> str:
+def _bootstrap(run: Run) -> str:
+    """How sure the interval of the median can be: between the least and the largest of n windows the true one lies in
+    1 - 2^(1 - n) of all cases, and a bootstrap does not reach beyond them."""
+    count = len(run.windows)
+    most = 1 - 2.0 ** (1 - count)
+    few = f", whose range itself holds the median in {most:.0%} of cases" if most < 0.95 else ""
+    return f"by bootstrap over {count} windows{few}"
+
+
+def _kind(energy: Energy | None, unit: str) -> str:
     if energy is None or energy.value is None:
         return ""
     kind = "net of idle" if energy.net is not None else "gross"
     if energy.u is None:
         return f"{kind}, no accuracy data"
-    return f"± {energy_text(energy).partition(' +- ')[2] or 0}, k = {energy.k:g}, {kind}"
+    return f"± {energy_text(energy).partition(' +- ')[2] or 0} {unit}µJ, k = {energy.k:g}, {kind}"
 
 
 def _latency_grid(place: Place) -> Grid | None:
