@@ -9,6 +9,7 @@ import contextlib
 import csv
 import io
 import os
+import secrets
 import shutil
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -17,9 +18,12 @@ from typing import Protocol
 
 from host.errors import HostError, ResultInvalid
 from host.results import schema
+from host.results.plain import read_plain
 
 RESULT_FILE = "result.json"
 LOG_FILE = "log.jsonl"
+MAX_RESULT_BYTES = 64 << 20
+"""Of a result.json: a thousand times what a session writes."""
 
 
 def create_folder(parent: Path, label: str) -> Path:
@@ -40,16 +44,20 @@ def create_folder(parent: Path, label: str) -> Path:
 def write_file(path: Path, data: bytes, option: str = "--out") -> None:
     """Write the whole file or leave what was there. option: which one names another place. Raises HostError (full disk,
     no permission)."""
-    temporary = path.with_name(f".{path.name}.part")
+    # A name that nobody else has: another host may write the same file, and a folder of others hold a link of any name.
+    temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}.part")
     try:
-        with temporary.open("wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
+        try:
+            with temporary.open("xb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            temporary.replace(path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
     except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
         raise HostError(
             f"cannot write {path}: {error}. Free some room, or choose another folder with {option}."
         ) from error
@@ -74,7 +82,7 @@ def read_result(path: Path) -> schema.Result:
     """Read and validate a `result.json`, or the one in a result folder."""
     file = path / RESULT_FILE if path.is_dir() else path
     try:
-        text = file.read_bytes()
+        text = read_plain(file, MAX_RESULT_BYTES)
     except OSError as error:
         raise HostError(f"cannot read {file}: {error}. Name a result folder that `host bench` wrote.") from error
     try:

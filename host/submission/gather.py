@@ -21,6 +21,7 @@ from host.catalog.files import sha256
 from host.errors import HostError, ResultInvalid, UsageError
 from host.results import journal, record, schema
 from host.results.journal import EnergyWindowRow, Header, IdleRow, InputRow, Row, WindowRow
+from host.results.plain import open_plain, read_plain
 from host.runner import accuracy
 from host.runner.energy_figures import figures
 from host.runner.rules import NOT_OFFICIAL, UNDER_TARGET
@@ -126,9 +127,7 @@ def _read(folder: Path) -> Session:
     result = record.read_result(folder)
     try:
         path = folder / journal.FILE
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise ResultInvalid(f"{path} is larger than any journal gets: name a folder that `host bench` wrote.")
-        text = path.read_bytes()
+        text = read_plain(path, MAX_FILE_BYTES)
         header, rows, _, size = journal.decode(text, str(path))
         if size != len(text):
             raise ResultInvalid(f"{path}: its last line was never finished: go on with `host bench --resume {folder}`.")
@@ -137,7 +136,7 @@ def _read(folder: Path) -> Session:
             result,
             header,
             tuple(rows),
-            sha256((folder / record.RESULT_FILE).read_bytes()),
+            sha256(read_plain(folder / record.RESULT_FILE, record.MAX_RESULT_BYTES)),
             sha256(text),
             _file_sha256(folder / record.LOG_FILE),
         )
@@ -148,7 +147,7 @@ def _read(folder: Path) -> Session:
 
 
 def _file_sha256(path: Path) -> str:
-    with path.open("rb") as file:
+    with open_plain(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -317,10 +316,8 @@ def _inputs(session: Session, run: schema.Run, benchmark: Benchmark) -> tuple[Lo
 def _labels(folder: Path, run: schema.Run) -> list[tuple[str, int]]:
     """Names and labels of outputs-<task>.csv, which have to be those that the journal has a hash of."""
     path = folder / f"outputs-{run.task}.csv"
-    if path.stat().st_size > MAX_FILE_BYTES:
-        raise ResultInvalid(f"{path} is larger than any list of outputs: restore it")
     try:
-        rows = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8"))))[1:]
+        rows = list(csv.reader(io.StringIO(read_plain(path, MAX_FILE_BYTES).decode("utf-8"))))[1:]
         found = [(row[0], int(row[1])) for row in rows]
     except (ValueError, IndexError, csv.Error) as error:
         raise ResultInvalid(f"{path}: not as `host bench` wrote it ({error}): restore it") from error

@@ -16,6 +16,7 @@ from host.errors import HostError, ResultInvalid
 from host.exchange import GOES_ON, MAX_ENTRY_BYTES, task_note
 from host.results import record, schema
 from host.results.journal import ResumedRow
+from host.results.plain import open_plain
 from host.submission import layout
 from host.submission.gather import Cell, Session
 from host.submission.layout import LogHead, escaped, quoted
@@ -157,7 +158,7 @@ class _InputData:
 
 def _entries(path: Path) -> Iterator[_Entry]:
     try:
-        with path.open("rb") as file:
+        with open_plain(path) as file:
             for number, line in enumerate(iter(lambda: file.readline(MAX_ENTRY_BYTES), b""), start=1):
                 try:
                     yield _ENTRY.decode(line)

@@ -11,6 +11,7 @@ import msgspec
 
 from host.boards import find_boards
 from host.errors import HostError, SetupError, UsageError
+from host.results.plain import read_plain
 from host.results.record import write_file
 from host.submission.gather import Gathered
 from host.submission.layout import NEEDED_FIELDS, OPERATING_SYSTEM, STATUS, SYSTEM_FIELDS, Division
@@ -27,9 +28,7 @@ Ask = Callable[[str, tuple[str, ...]], str]
 def read_system(path: Path) -> dict[str, str]:
     """The fields that a file has; none where there is no file. Raises SetupError naming what is wrong with it."""
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise SetupError(f"{path} is larger than any description of a system: name another file with --system.")
-        fields = msgspec.json.decode(path.read_bytes(), type=dict[str, str])
+        fields = msgspec.json.decode(read_plain(path, MAX_BYTES), type=dict[str, str])
     except FileNotFoundError:
         return {}
     except OSError as error:

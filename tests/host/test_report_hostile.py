@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -70,3 +71,11 @@ def test_a_very_long_text_is_no_harm(tmp_path: Path) -> None:
 
 def test_what_cannot_be_seen_is_written_out() -> None:
     assert shown("a\tb\x7f\u202e\ud800 é日") == "a\\tb\\x7f\\u202e\\ud800 é日"
+
+
+def test_pipes_in_a_folder_keep_nobody_waiting(tmp_path: Path) -> None:
+    one = folder(tmp_path / "one", traces=False)
+    for name in ("journal.jsonl", "trace-kws01.jls", "trace-ad01.jls"):
+        (one / name).unlink(missing_ok=True)
+        os.mkfifo(one / name)
+    assert render([one], NOW).startswith(b"<!doctype html>")

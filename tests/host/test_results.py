@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -248,3 +250,44 @@ def test_outputs_are_kept_row_by_row(tmp_path: Path) -> None:
         'input,label,predicted,outputs,score\na.bin,3,1,0.004 0.996,\n"b,c.bin",0,0,1.000 0.000,\n'
         "d.bin,1,,10.264 9.000,9.632245\n"
     )
+
+
+def test_a_link_that_lies_in_a_folder_is_not_written_through(tmp_path: Path) -> None:
+    victim, path = tmp_path / "victim", tmp_path / "report.html"
+    victim.write_bytes(b"mine")
+    (tmp_path / ".report.html.part").symlink_to(victim)
+    path.symlink_to(victim)
+    record.write_file(path, b"new")
+    assert victim.read_bytes() == b"mine"
+    assert not path.is_symlink()
+    assert path.read_bytes() == b"new"
+
+
+def test_what_two_hosts_write_at_once_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    pages = [bytes([number]) * 300_000 for number in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        for turn in [pool.submit(record.write_file, path, page) for page in pages * 5]:
+            turn.result()
+    assert path.read_bytes() in pages
+    assert [file.name for file in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_a_pipe_a_folder_and_a_device_are_no_record_and_keep_nobody_waiting(tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    os.mkfifo(path)
+    with pytest.raises(HostError, match="no plain file"):
+        record.read_result(tmp_path)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(HostError, match="Is a directory"):
+        record.read_result(tmp_path)
+    path.rmdir()
+    path.symlink_to("/dev/zero")
+    with pytest.raises(HostError, match="no plain file"):
+        record.read_result(tmp_path)
+    path.unlink()
+    with path.open("wb") as file:
+        file.truncate(record.MAX_RESULT_BYTES + 1)
+    with pytest.raises(HostError, match="more than"):
+        record.read_result(tmp_path)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -242,11 +243,14 @@ def test_a_damaged_journal_is_no_journal(what: str, folders: list[Path]) -> None
 
 
 @pytest.mark.parametrize("name", ["result.json", "journal.jsonl", "log.jsonl", "outputs-kws01.csv"])
-def test_a_file_that_is_missing_or_a_folder_is_named(name: str, folders: list[Path]) -> None:
+def test_a_file_that_is_missing_or_no_file_is_named(name: str, folders: list[Path]) -> None:
     path = folders[ACCURACY] / name
     path.unlink()
     assert any(name in reason for reason in reasons(folders))
     path.mkdir()
+    assert any(name in reason for reason in reasons(folders))
+    path.rmdir()
+    os.mkfifo(path)
     assert any(name in reason for reason in reasons(folders))
 
 

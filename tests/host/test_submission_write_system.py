@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -53,7 +54,7 @@ def test_the_key_with_a_space_is_taken_without_it(key: str, tmp_path: Path) -> N
         ("[]", "not a JSON object"),
         ('{"Status": 1}', "not a JSON object"),
         ("[" * 100_000, "not a JSON object"),
-        ('{"Status": "' + "x" * (1 << 20) + '"}', "larger than"),
+        ('{"Status": "' + "x" * (1 << 20) + '"}', "more than"),
         ({"Stat\x1b[31mus": "x"}, r"'Stat\\x1b\[31mus' is no field"),
         ({"system_type": "edge"}, "is no field of a system. The fields are: Submitter"),
         ({"Status": "soon"}, "has to be one of Available, Preview, RDI"),
@@ -110,3 +111,9 @@ def test_what_is_missing_is_asked_until_it_is_an_answer_and_kept(tmp_path: Path)
 def test_whoever_never_answers_is_not_asked_for_ever() -> None:
     with pytest.raises(UsageError, match="no answer that can be 'Status'"):
         system.complete({}, KNOWN, lambda *_: "")
+
+
+def test_a_pipe_is_no_description_and_keeps_nobody_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "system.json")
+    with pytest.raises(SetupError, match="--system"):
+        system.read_system(tmp_path / "system.json")

@@ -7,15 +7,14 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
 from host.errors import HostError, ResultInvalid, UsageError
 from host.results import journal, record, schema
+from host.results.plain import open_plain, read_plain
 
-MAX_RESULT_BYTES: Final = 64 << 20
-"""Of a result.json: a thousand times what a session writes."""
 _MAX_HEADER_BYTES = 4 << 20
 _MAX_TRACES = 100
 
@@ -47,10 +46,8 @@ def _read(path: Path) -> Folder:
     file = folder / record.RESULT_FILE
     if not file.is_file():
         raise HostError(f"{folder} holds no {record.RESULT_FILE}: name a result folder that `host bench` wrote.")
-    if file.stat().st_size > MAX_RESULT_BYTES:
-        raise ResultInvalid(f"{file} has more than {MAX_RESULT_BYTES >> 20} MiB, which no session writes.")
     result = record.read_result(file)
-    raw: dict[str, Any] = msgspec.json.decode(file.read_bytes())
+    raw: dict[str, Any] = msgspec.json.decode(read_plain(file, record.MAX_RESULT_BYTES))
     # A link may lead anywhere: what is shown is what lies in the folder.
     traces = sorted(
         (trace for trace in folder.glob("trace-*.jls") if trace.is_file() and not trace.is_symlink()),
@@ -62,7 +59,7 @@ def _read(path: Path) -> Folder:
 def _plan(folder: Path) -> journal.PlanRecord | None:
     """The journal's first line tells; one that is missing or damaged costs a report nothing but the command."""
     try:
-        with (folder / journal.FILE).open("rb") as file:
+        with open_plain(folder / journal.FILE) as file:
             line = file.readline(_MAX_HEADER_BYTES)
         return journal.decode(line, journal.FILE)[0].plan
     except (OSError, ResultInvalid):
