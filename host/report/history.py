@@ -30,6 +30,7 @@ HEADINGS: dict[Provenance, str] = {
     "emulated": "EMULATED: time is instructions at one per cycle, not silicon",
     "replayed": "REPLAYED from recordings",
 }
+_HOSTED = "a process on a machine like this, its times say nothing of a microcontroller"
 _LEVELS = "_.-'^"
 _TREND_WIDTH = 10
 _REASON_WIDTH = 200
@@ -48,9 +49,11 @@ def print_history(history: History, rows: Sequence[Row], series: Sequence[Series
     for provenance, heading in HEADINGS.items():
         some = [one for one in told if one.group.provenance == provenance]
         if some:
-            say(console, heading, style="bold")
-            if any(not one.group.clock_hz for one in some):
-                say(console, "a board without a clock is a process on a machine like this: its times say nothing else")
+            hosted = [not one.group.clock_hz for one in some]
+            alone = provenance == "emulated" and all(hosted)
+            say(console, f"EMULATED: {_HOSTED}" if alone else heading, style="bold")
+            if any(hosted) and not all(hosted):
+                say(console, f"without a clock: {_HOSTED}")
             for _, kind in groupby(sorted(some, key=_kind), key=_kind):
                 _print_trends(list(kind), console)
     _print_invalid(rows, console)

@@ -14,8 +14,8 @@ uncertainty `u_shared` beside the random part, and the two are combined as in th
 degrees of freedom. The clocks' resolution is added to that as it is, a limit for every window: windows that repeat to
 the tick, as emulated ones do, have no scatter, and are known to within a tick all the same.
 
-At last the limits are moved apart to hold the change of the two figures that the records publish, medians: skewed
-windows can put it outside.
+What is told as the change is that of the two figures that the records publish, medians. Skewed windows can put it
+outside the limits: they are moved apart to hold it.
 
 What it is worth: of 20,000 draws of five windows on each side the limits held the true change in 95.2 % with normal
 noise in pairs and 95.7 % by Welch, in 94.7 to 97.5 % with even, exponential or heavy-tailed (Student's t, 3) noise, and
@@ -66,9 +66,10 @@ class Change:
         """Whether there is a change, with the confidence of the limits."""
         return self.low is not None and self.high is not None and not self.low <= 0 <= self.high
 
-    def or_published(self, value: float | None) -> Change:
-        """With `value` where the windows give none, without limits."""
-        return self if self.value is not None or value is None else replace(self, value=value, low=None, high=None)
+    def of_figures(self, value: float | None) -> Change:
+        """With `value`, the change of the two figures that people see, and limits, where there are any, that hold it:
+        who divides the two shall get what stands beside them."""
+        return self if value is None else replace(self.holding(value), value=value)
 
     def holding(self, value: float | None) -> Change:
         """With limits that hold `value` too."""

@@ -297,7 +297,8 @@ class _Pair:
             u_shared, told = clock_u(a, b, one, other)
             times = (_times(side.result, run) for side, run in ((self.a, one), (self.b, other)))
             found = of_windows(*times, same_inputs=same, u_shared=u_shared)
-            return _told(found, told).holding(ratio(*figures)).or_published(ratio(*figures))
+            found = _told(found, told).of_figures(ratio(*figures))
+            return found if a.board.clock_hz or a.provenance != "emulated" else replace(found, low=None, high=None)
         if quantity == "energy":
             return energy_change(one, other, same_inputs=same, days=_days_apart(a, b))
         if quantity == "accuracy":
@@ -305,7 +306,7 @@ class _Pair:
         if quantity == "instructions" and not (same and _windows_on_same(one, other)):
             counts = of_windows(_counts(one), _counts(other), same_inputs=False)
             found = _told(counts, "counted on other inputs")
-            return found.holding(ratio(*figures)).or_published(ratio(*figures))
+            return found.of_figures(ratio(*figures))
         first, second = figures
         if first is None or second is None:
             return Change(None, None, None, "a side has no value")

@@ -40,8 +40,10 @@ _NO_SERIAL: Final = frozenset({"", "0", "unknown"})
 
 def clock_u(a: Result, b: Result, one: Run, other: Run) -> tuple[float, str]:
     """Standard uncertainty of a ratio of times by the boards' clocks, and what to tell of it ("": nothing)."""
-    if a.provenance == "emulated" and a.board.clock_hz is not None:
-        return 0.0, ""
+    if a.provenance == "emulated":
+        if a.board.clock_hz is not None:
+            return 0.0, ""
+        return 0.0, "a process on a machine that does other things too: its windows do not tell how sure that is"
     by_monitor = (_monitor_ratio(one), _monitor_ratio(other))
     by_host = (one.clock.ratio if one.clock else None, other.clock.ratio if other.clock else None)
     for name, (first, second) in (("the power monitor's", by_monitor), ("the host's", by_host)):
@@ -71,7 +73,7 @@ def energy_change(one: Run, other: Run, *, same_inputs: bool, days: float) -> Ch
     found = replace(found, how=f"{found.how}; {told}")
     if u_shared is None:
         found = replace(found, low=None, high=None)
-    return found.holding(ratio(*figures)).or_published(ratio(*figures))
+    return found.of_figures(ratio(*figures))
 
 
 def is_net(one: Run | None, other: Run | None) -> bool:

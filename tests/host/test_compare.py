@@ -456,3 +456,23 @@ def test_inputs_that_were_made_up_are_told() -> None:
     text = markdown(compared(a, b), (a, b))
     assert "- B&#58; SYNTHETIC inputs of kws01" in text or "- B: SYNTHETIC inputs of kws01" in text
     assert "A: SYNTHETIC" not in text
+
+
+def test_the_change_is_that_of_the_figures_beside_it() -> None:
+    a, b = a_result(a_run((300_000, 310_000, 390_000))), a_result(a_run((290_000, 330_000, 340_000)))
+    found = row(compared(a, b), "latency")
+    assert found.a is not None
+    assert found.b is not None
+    assert found.change == pytest.approx(found.b / found.a - 1)
+    few = row(compared(a_result(a_run((300_000,))), b), "latency")
+    assert (few.low, few.change) == (None, pytest.approx(0.1))
+
+
+def test_windows_of_a_process_on_a_machine_tell_no_change() -> None:
+    host = schema.BoardInfo(name="native", core="host", clock_hz=None)
+    a, b = (emulated(a_run(slower(STEADY, factor)), board=host) for factor in (1, 0.75))
+    found = row(compared(a, b), "latency")
+    assert (found.verdict, found.low, found.high, found.better) == ("cannot tell", None, None, None)
+    assert "do not tell how sure that is" in found.how
+    counted = row(compared(*(emulated(a_run(slower(STEADY, factor))) for factor in (1, 0.75))), "latency")
+    assert counted.verdict == "smaller"

@@ -254,3 +254,18 @@ def test_inputs_that_were_made_up_are_told(tmp_path: Path, capsys: pytest.Captur
     out = run(capsys, tmp_path)[1]
     assert "SYNTHETIC inputs, in some of the runs or in all" in out
     assert "of 2 data sets" in out
+
+
+def test_a_process_on_a_machine_is_not_said_to_count_instructions(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = json.loads(result(1, 1000.0, "emulated"))
+    document["board"] = {**document["board"], "name": "native", "clock_hz": None}
+    put(tmp_path / "native", json.dumps(document).encode())
+    out = run(capsys, tmp_path)[1]
+    assert "EMULATED: a process on a machine like this" in out
+    assert "instructions at one per cycle" not in out
+    put(tmp_path / "other", result(2, 900.0, "emulated"))
+    out = run(capsys, tmp_path)[1]
+    assert "EMULATED: time is instructions at one per cycle" in out
+    assert "without a clock: a process on a machine like this" in out
