@@ -55,8 +55,20 @@ def power_text(energy: Energy) -> str:
             f"{energy.idle_drift:+.2%})"
         )
     if energy.net is not None and energy.gross is not None:
-        text += f"; gross {rounded(energy.gross, energy.u).partition(' ')[0]} uJ, the value is net of idle"
+        text += f"; gross {gross_text(energy, energy.gross)} uJ, the value is net of idle"
     return text
+
+
+def gross_text(energy: Energy, gross_uj: float) -> str:
+    """A gross energy beside a net one, with the digits that the windows' own uncertainty, which is of the gross, leaves
+    it: the net value's is less, as errors drop out of the difference."""
+    parts = [
+        window.u_uj / abs(window.energy_uj)
+        for window in energy.windows
+        if window.valid and window.u_uj is not None and window.energy_uj
+    ]
+    u = max(parts) * abs(gross_uj) if parts else energy.u
+    return rounded(gross_uj, u).partition(" ")[0]
 
 
 def _monitor(energy: Energy) -> str:

@@ -19,6 +19,7 @@ from rich.console import Console
 
 from energy.uncertainty import rounded
 from host.report.energy import KIND
+from host.report.table import milliseconds
 from host.report.terminal import listing, printable, say, show
 from host.results.history import History, Row
 from host.results.schema import Provenance
@@ -154,7 +155,7 @@ def point_text(series: Series, point: Point) -> str:
     if series.quantity == "energy":
         return rounded(point.value, point.u)
     if series.quantity == "latency":
-        return f"{point.value / 1e3:.3f}"
+        return milliseconds(point.value)
     if series.quantity == "accuracy":
         return f"{point.value:.4f}" if point.row.metric == "auc" else f"{point.value:.2%}"
     return f"{point.value:,}"

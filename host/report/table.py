@@ -27,7 +27,12 @@ def mark(result: Result) -> str:
 
 
 def _latency(run: Run) -> str:
-    return NONE if run.latency_us is None else f"{run.latency_us.median / 1e3:.3f}"
+    return NONE if run.latency_us is None else milliseconds(run.latency_us.median)
+
+
+def milliseconds(us: float) -> str:
+    """To the microsecond; what is below a tenth of a millisecond has three digits."""
+    return f"{us / 1e3:.3f}" if us >= 100 or us == 0 else f"{us / 1e3:#.3g}"
 
 
 def _spread(run: Run) -> str:
@@ -36,7 +41,7 @@ def _spread(run: Run) -> str:
         return NONE
     text = f"{latency.cv:.3%}"
     if latency.interval is not None:
-        low, high = (f"{end / 1e3:.3f}" for end in (latency.interval.low, latency.interval.high))
+        low, high = (milliseconds(end) for end in (latency.interval.low, latency.interval.high))
         text += f",\n{low}" if low == high else f",\n{low} to\n{high}"
     return text
 

@@ -440,3 +440,23 @@ def test_an_interval_of_few_windows_says_so(tmp_path: Path) -> None:
     (one,) = page(folder(tmp_path / "one", result(run()), traces=False)).runs
     (fact,) = [fact for fact in one.facts if fact.label == "median, 95 % interval from"]
     assert fact.cell.note == "by bootstrap over 3 windows, whose range itself holds the median in 75% of cases"
+
+
+def test_a_net_energy_is_told_from_the_gross_everywhere(tmp_path: Path) -> None:
+    net = with_energy(value=132.8765, net=132.8765, u=0.0093)
+    (one,) = page(folder(tmp_path / "one", result(net), traces=False)).runs
+    text = {fact.label: fact.cell.text for fact in one.facts}
+    assert text["energy of one inference"] == "132.8765 emulated µJ"
+    assert text["gross"] == "140.70 emulated µJ"  # its own U is 0.12
+    assert one.energy is not None
+    assert [column.unit for column in one.energy.columns if column.title == "per inference"] == [
+        "emulated µJ, net of idle"
+    ]
+
+
+def test_a_latency_of_nearly_nothing_is_not_nothing(tmp_path: Path) -> None:
+    quick = schema.Latency(median=0.4321, min=0.4, max=99.9, unit="us")
+    (one,) = page(folder(tmp_path / "one", result(run(latency_us=quick)), traces=False)).runs
+    text = {fact.label: fact.cell.text for fact in one.facts}
+    assert text["latency, median of the windows"] == "0.000432 emulated ms"
+    assert text["latency, longest"] == "0.0999 emulated ms"

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 from test_results import SHA, make_result
 
-from host.report.table import print_result
+from host.report.table import milliseconds, print_result
 from host.results import schema
 
 
@@ -212,3 +212,9 @@ def test_a_narrow_terminal_loses_nothing() -> None:
     assert "12,345,678" in text
     assert "100.000" in text
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_a_latency_of_nearly_nothing_is_not_nothing() -> None:
+    assert [milliseconds(us) for us in (0.0, 0.4321, 20.0, 99.96, 100.0, 32_816.7)] == [
+        "0.000", "0.000432", "0.0200", "0.100", "0.100", "32.817",
+    ]  # fmt: skip

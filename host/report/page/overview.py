@@ -11,7 +11,7 @@ from host.report.page.cells import Cells, certain, digits, grid, label, thousand
 from host.report.page.folders import Folder
 from host.report.page.view import NONE, Cell, Column, Grid, Group, Row, Verdict, shown
 from host.report.page.words import ORDER, QUICK, RULES, WORDS, anchor, board_of, meaning, unit_prefix
-from host.report.table import TARGETS, is_synthetic, sources
+from host.report.table import TARGETS, is_synthetic, milliseconds, sources
 from host.results.schema import Accuracy, Result, Run
 
 _MAX_LINES = 40
@@ -169,7 +169,7 @@ def _row(place: _Place, *, many: bool) -> tuple[Cell, ...]:
         at("task"),
         at("mode"),
         at("rules", lambda _: state),
-        at("latency_us.median", lambda us: f"{us / 1e3:.3f}"),
+        at("latency_us.median", milliseconds),
         at("throughput_inf_per_s", digits(".3f")),
         at("energy_uj.value", lambda uj: certain(uj, u), "net of idle" if energy and energy.net is not None else ""),
         _uncertainty(place),
@@ -223,7 +223,7 @@ def _met(run: Run) -> str:
     if accuracy is None:
         return NONE
     met = {True: "met", False: "MISSED", None: "not comparable"}[accuracy.met]
-    return f"{accuracy.text(accuracy.target)} ({TARGETS[accuracy.target_source or 'official']}): {met}"
+    return f"{accuracy.text(accuracy.target)} ({TARGETS[accuracy.target_source or 'official']} target): {met}"
 
 
 def _code_size(place: _Place) -> Cell:

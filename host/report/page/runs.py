@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from host.report.energy import energy_text, per_inference
+from host.report.energy import energy_text, gross_text, per_inference
 from host.report.page import figures
 from host.report.page.cells import Cells, certain, digits, grid, label, thousands, told
 from host.report.page.folders import Folder
@@ -20,7 +20,7 @@ from host.report.page.traces import Owner, is_of, traces_of
 from host.report.page.view import NONE, Cell, Column, Fact, Figure, Grid, Row, Trace, shown
 from host.report.page.view import Run as RunView
 from host.report.page.words import RULES, WORDS, anchor, board_of, notes, unit_prefix, where
-from host.report.table import mark
+from host.report.table import mark, milliseconds
 from host.results.schema import Energy, EnergyWindow, Run
 
 
@@ -127,11 +127,14 @@ def _facts(place: Place) -> tuple[Fact, ...]:
     def fact(name: str, path: str, text: Any = str, note: str = "") -> Fact:
         return place.cells.fact(name, f"{place.path}.{path}", text, note, headline=path in _HEADLINES)
 
-    def milliseconds(us: float) -> str:
-        return f"{us / 1e3:.3f} {unit}ms"
+    def latency(us: float) -> str:
+        return f"{milliseconds(us)} {unit}ms"
 
     def microjoules(uj: float) -> str:
         return f"{certain(uj, u)} {unit}µJ"
+
+    def gross(uj: float) -> str:
+        return f"{gross_text(energy, uj) if energy else certain(uj, u)} {unit}µJ"
 
     def idle(mw: float) -> str:
         return f"{mw:#.3g} {unit}mW"
@@ -139,17 +142,17 @@ def _facts(place: Place) -> tuple[Fact, ...]:
     return told(
         (
             fact("rules", "rules", lambda rules: RULES[rules]),
-            fact("latency, median of the windows", "latency_us.median", milliseconds),
-            fact("latency, shortest", "latency_us.min", milliseconds),
-            fact("latency, longest", "latency_us.max", milliseconds),
+            fact("latency, median of the windows", "latency_us.median", latency),
+            fact("latency, shortest", "latency_us.min", latency),
+            fact("latency, longest", "latency_us.max", latency),
             fact("variation", "latency_us.cv", digits(".3%"), "standard deviation over mean of the windows"),
-            fact("median, 95 % interval from", "latency_us.interval.low", milliseconds, _bootstrap(run)),
-            fact("median, 95 % interval to", "latency_us.interval.high", milliseconds),
+            fact("median, 95 % interval from", "latency_us.interval.low", latency, _bootstrap(run)),
+            fact("median, 95 % interval to", "latency_us.interval.high", latency),
             fact("throughput", "throughput_inf_per_s", lambda value: f"{value:.3f} inferences per {unit}s"),
             fact("instructions per inference", "instructions_per_inference", thousands),
             fact("energy of one inference", "energy_uj.value", microjoules, _kind(energy, unit)),
             fact("its expanded uncertainty U", "energy_uj.u", lambda value: f"{value:.2g} {unit}µJ"),
-            *(() if energy is None or energy.net is None else (fact("gross", "energy_uj.gross", microjoules),)),
+            *(() if energy is None or energy.net is None else (fact("gross", "energy_uj.gross", gross),)),
             fact("power while it infers", "energy_uj.mean_mw", lambda mw: f"{power(mw, run)} {unit}mW"),
             fact("idle power", "energy_uj.idle_mw", idle),
             fact("idle power before", "energy_uj.idle_before_mw", idle),
@@ -201,7 +204,7 @@ def _latency_grid(place: Place) -> Grid | None:
         rows.append(
             Row((
                 label(str(number + 1)), at("input"), at("inferences", thousands), at("duration_us", thousands),
-                label(f"{window.duration_us / window.inferences / 1e3:.3f}"), at("host_us", thousands),
+                label(milliseconds(window.duration_us / window.inferences)), at("host_us", thousands),
                 at("instructions", thousands),
             ))
         )  # fmt: skip
@@ -218,9 +221,10 @@ def _latency_figure(place: Place, pictures: Pictures) -> Figure | None:
         return None
     values = [window.duration_us / window.inferences / 1e3 for window in run.windows]
     median = run.latency_us.median / 1e3
+    least, most, middle = (milliseconds(value * 1e3) for value in (min(values), max(values), median))
     text = (
-        f"Latency of {len(values)} windows, between {min(values):.3f} and {max(values):.3f} {unit}ms; the median is "
-        f"{median:.3f} {unit}ms. The axis does not begin at 0."
+        f"Latency of {len(values)} windows, between {least} and {most} {unit}ms; the median is "
+        f"{middle} {unit}ms. The axis does not begin at 0."
     )
     draw = partial(figures.latency, values, median, unit)
     return pictures.add(f"{place.key}-latency", f"{run.task}, latency by window", place.where, text, draw)
@@ -230,10 +234,11 @@ def _energy_grid(place: Place) -> Grid | None:
     energy, unit = place.run.energy_uj, place.unit
     if energy is None or not energy.windows:
         return None
+    net = ", net of idle" if energy.net is not None else ""
     columns = [
         Column("window", numeric=True), Column("input"), Column("inferences", numeric=True),
         Column("energy of the window", f"{unit}µJ", numeric=True), Column("U", f"{unit}µJ", numeric=True),
-        Column("per inference", f"{unit}µJ", numeric=True), Column("duration", f"{unit}s", numeric=True),
+        Column("per inference", f"{unit}µJ{net}", numeric=True), Column("duration", f"{unit}s", numeric=True),
         Column("power", f"{unit}mW", numeric=True), Column("clock ratio", numeric=True),
         Column("samples", numeric=True), Column("lost", numeric=True), Column("overloads", numeric=True),
         Column("range switches", numeric=True), Column("valid"),
