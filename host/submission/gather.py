@@ -246,10 +246,10 @@ def _run_reasons(session: Session, run: schema.Run, benchmark: Benchmark, divisi
     if division == "closed" and run.valid and run.model.sha256 not in (None, *_official_models(run.task)):
         yield f"the model {run.model.name} {NOT_OFFICIAL} in the closed division: `host models` tells where to get it"
     if run.mode == "accuracy" and run.dataset.n != benchmark.inputs:
-        yield (
-            f"{run.dataset.n} inputs ({run.dataset.source}), the official set has {benchmark.inputs}: "
-            f"`host data fetch {run.task}` gets it"
-        )
+        advice = f"`host data fetch {run.task}` gets it"
+        if session.header.plan.inputs is not None:
+            advice = f"leave out --inputs; {advice}"
+        yield f"{run.dataset.n} inputs ({run.dataset.source}), the official set has {benchmark.inputs}: {advice}"
 
 
 def _official_models(task: str) -> list[str]:
@@ -294,7 +294,8 @@ def _without_u(energy: schema.Energy) -> schema.Energy:
 
 def _inputs(session: Session, run: schema.Run, benchmark: Benchmark) -> tuple[LogInput, ...]:
     """What every input gave, with its label. Raises ResultInvalid unless they come to the run's accuracy."""
-    rows, names = _rows(session, InputRow, run), _labels(session.folder, run)
+    part = session.header.plan.inputs is not None and run.dataset.n != benchmark.inputs
+    rows, names = _rows(session, InputRow, run), _labels(session.folder, run, whole=not part)
     told = run.accuracy
     if told is None or [row.name for row in rows] != [name for name, _ in names]:
         raise _broken()
@@ -313,14 +314,15 @@ def _inputs(session: Session, run: schema.Run, benchmark: Benchmark) -> tuple[Lo
     )
 
 
-def _labels(folder: Path, run: schema.Run) -> list[tuple[str, int]]:
-    """Names and labels of outputs-<task>.csv, which have to be those that the journal has a hash of."""
+def _labels(folder: Path, run: schema.Run, *, whole: bool) -> list[tuple[str, int]]:
+    """Names and labels of outputs-<task>.csv, which have to be those that the journal has a hash of. It is the whole set's:
+    a part cannot be held against it, and is refused by its number."""
     path = folder / f"outputs-{run.task}.csv"
     try:
         rows = list(csv.reader(io.StringIO(read_plain(path, MAX_FILE_BYTES).decode("utf-8"))))[1:]
         found = [(row[0], int(row[1])) for row in rows]
     except (ValueError, IndexError, csv.Error) as error:
         raise ResultInvalid(f"{path}: not as `host bench` wrote it ({error}): restore it") from error
-    if sha256("".join(f"{name},{label}\n" for name, label in found).encode()) != run.dataset.labels_sha256:
+    if whole and sha256("".join(f"{name},{label}\n" for name, label in found).encode()) != run.dataset.labels_sha256:
         raise ResultInvalid(f"{path}: its labels are not those of the session: restore it")
     return found

@@ -108,7 +108,8 @@ def test_a_part_of_the_inputs_is_not_all(data_dir: Path, folders: list[Path], tm
     part = measure(make_board(("kws01",)), tmp_path / "part", "accuracy", ("kws01",), inputs=999)
     said = reasons([folders[0], part])
     assert any("not valid: 999 inputs" in reason and "host data fetch kws01" in reason for reason in said)
-    assert any("999 inputs (made up by a test), the official set has 1000" in reason for reason in said)
+    assert any("999 inputs (made up by a test), the official set has 1000: leave out" in reason for reason in said)
+    assert not any("labels" in reason for reason in said)  # nothing is broken: it is a part
 
 
 def test_a_miss_of_the_target_is_for_the_open_division(data_dir: Path, tmp_path: Path) -> None:
@@ -223,6 +224,11 @@ def test_a_label_that_was_edited_is_noticed(folders: list[Path]) -> None:
     path.write_text("\n".join(lines) + "\n")
     (said,) = reasons(folders)
     assert "outputs-kws01.csv: its labels are not those of the session: restore it" in said
+
+
+def test_the_number_of_all_inputs_excuses_no_label(data_dir: Path, folders: list[Path], tmp_path: Path) -> None:
+    folders[ACCURACY] = measure(make_board(("kws01",)), tmp_path / "all", "accuracy", ("kws01",), inputs=1000)
+    test_a_label_that_was_edited_is_noticed(folders)
 
 
 def damage(path: Path) -> Iterator[tuple[str, Callable[[], object]]]:
