@@ -136,15 +136,19 @@ def _asker(path: Path) -> Ask:
     """Asks on the terminal; stdout is for what comes of it."""
     from rich.prompt import Prompt
 
+    from host.errors import UsageError
     from host.report.terminal import say, stderr_console
 
     console = stderr_console()
     say(console, f"What nobody knows yet of the system is asked once, and kept in {path}.")
 
     def ask(field: str, choices: tuple[str, ...]) -> str:
-        return Prompt.ask(
-            field, console=console, choices=list(choices) or None, case_sensitive=False, show_choices=True
-        )
+        try:
+            return Prompt.ask(
+                field, console=console, choices=list(choices) or None, case_sensitive=False, show_choices=True
+            )
+        except EOFError as error:  # Ctrl-D
+            raise UsageError(f"no answer for {field!r}: write it into {path}, or answer next time.") from error
 
     return ask
 

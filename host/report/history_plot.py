@@ -42,7 +42,7 @@ def plot_kind(path: Path) -> str:
 
 def write_plot(series: Sequence[Series], path: Path) -> None:
     """A PNG or an SVG, by the file's name. Raises UsageError where there is nothing to draw."""
-    write_file(path, plot(series, plot_kind(path)))
+    write_file(path, plot(series, plot_kind(path)), "--plot")
 
 
 def plot(series: Sequence[Series], kind: str) -> bytes:

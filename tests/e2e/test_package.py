@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pty
 import re
 import shutil
 import subprocess
@@ -118,6 +119,34 @@ def test_what_is_missing_is_asked_on_a_terminal_and_kept(folders: list[Path], tm
     assert json.loads((tmp_path / "system.json").read_text()) == {**answers, "Status": "Available"}
     again = package(*words[:-1], "again", "--batch", cwd=tmp_path)
     assert again.returncode == 0, again.stderr
+
+
+@pytest.mark.parametrize(
+    ("key", "code", "said"), [(b"\x04", 2, "no answer for 'Status'"), (b"\x03", 130, "interrupted")]
+)
+def test_who_does_not_answer_has_no_package(
+    key: bytes, code: int, said: str, folders: list[Path], tmp_path: Path
+) -> None:
+    words = [*map(str, folders), "--org", "me", "--division", "closed", "-o", "out"]
+    process, master = pty.fork()
+    if process == 0:
+        os.chdir(tmp_path)
+        os.execve(  # noqa: S606
+            sys.executable, [sys.executable, "-m", "host", "package", *words],
+            {**os.environ, "PYTHONPATH": str(PROJECT_DIR), "TERM": "dumb"},
+        )  # fmt: skip
+    text = ""
+    with contextlib.suppress(OSError):  # it has hung up
+        while part := os.read(master, 4096).decode(errors="replace"):
+            text += part
+            if key and text.rstrip().endswith("]:"):
+                os.write(master, key)
+                key = b""
+    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == code, text
+    os.close(master)
+    assert said in text
+    assert "Traceback" not in text
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_was_emulated_or_quick_is_refused(

@@ -162,6 +162,9 @@ def test_what_is_not_there_is_an_error_that_says_what_is(folder: Path, capsys: p
     assert code == 2
     assert "no valid run to draw" in err
     assert not list(folder.glob("plot*"))
+    code, _, err = run(capsys, folder, "--plot", folder / "no folder" / "plot.png")
+    assert code == 1
+    assert "choose another folder with --plot." in err
 
 
 def test_the_plot_says_what_each_panel_is(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
