@@ -315,8 +315,10 @@ def _inputs(session: Session, run: schema.Run, benchmark: Benchmark) -> tuple[Lo
 
 
 def _labels(folder: Path, run: schema.Run, *, whole: bool) -> list[tuple[str, int]]:
-    """Names and labels of outputs-<task>.csv, which have to be those that the journal has a hash of. It is the whole set's:
-    a part cannot be held against it, and is refused by its number."""
+    """Names and labels of outputs-<task>.csv, which have to be those that the journal has a hash of.
+
+    The hash is of the whole set: a part cannot be held against it, and is refused for its number.
+    """
     path = folder / f"outputs-{run.task}.csv"
     try:
         rows = list(csv.reader(io.StringIO(read_plain(path, MAX_FILE_BYTES).decode("utf-8"))))[1:]
