@@ -174,7 +174,8 @@ def change_text(series: Series) -> str:
         value, _, rest = rounded(change.value * 100, change.u * 100).partition(" ")
         sign = "+" if float(value) > 0 else ""
         return f"{sign}{value if float(value) else value.lstrip('-')} {rest} %"
-    return f"{change.value * 100:+.2f} %" if change.value else "0 %"
+    text = f"{change.value * 100:+.2f}"
+    return f"{text if float(text) else text[1:]} %" if change.value else "0 %"
 
 
 def trend_text(series: Series) -> str:

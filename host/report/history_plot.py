@@ -7,6 +7,7 @@ What was measured, emulated and replayed is in panels of its own, with the word 
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -86,7 +87,9 @@ def _panels(series: Sequence[Series]) -> dict[tuple[str, ...], list[Series]]:
     for one in map(_drawable, series):
         group = one.group
         if one.quantity == MAIN[group.mode] and one.values:
-            panels.setdefault((group.provenance, group.task, one.quantity, one.kind), []).append(one)
+            # A microsecond that is emulated at one clock is not worth one at another.
+            clock = str(group.clock_hz) if group.provenance == "emulated" and one.quantity == "latency" else ""
+            panels.setdefault((group.provenance, group.task, one.quantity, one.kind, clock), []).append(one)
     return panels
 
 
@@ -111,8 +114,8 @@ def _draw(panel: Axes, lines: list[Series]) -> None:
         few = len(values) <= _DRAWN
         marker = _MARKERS[one.group.provenance] if few else ""
         label = _safe(f"{board_text(one)}, {one.group.rules}")
-        if few and one.quantity == "energy" and all(row.u_uj is not None for row in one.rows):
-            bars = [row.u_uj or 0.0 for row in one.rows]
+        if few and one.quantity == "energy" and any(row.u_uj is not None for row in one.rows):
+            bars = [math.nan if row.u_uj is None else row.u_uj for row in one.rows]  # without one: no bar, but a marker
             panel.errorbar(
                 times, values, bars, color=colour, marker=marker, markersize=4, linewidth=1, capsize=2, label=label
             )

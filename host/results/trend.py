@@ -9,6 +9,7 @@ about; it is counted, so that it can be told.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
@@ -78,7 +79,8 @@ class Series:
     """One quantity of one group: values[i] is of rows[i], valid runs in the order of time, one at least.
 
     kind: what sets series of a quantity apart: "net" energy, an accuracy's metric and inputs; else "".
-    invalid: runs of the group that are not valid, and not in it.
+    invalid: runs of the group and kind that are not valid, and not in it; those of a kind that no valid run is of count
+    with every kind.
     """
 
     group: Group
@@ -182,8 +184,7 @@ def trends(rows: Iterable[Row]) -> list[Series]:
 
 
 def _series(group: Group, rows: list[Row]) -> Iterator[Series]:
-    valid = [row for row in rows if row.valid]
-    invalid = len(rows) - len(valid)
+    valid, invalid = [row for row in rows if row.valid], [row for row in rows if not row.valid]
     for quantity in sorted(_VALUES, key=lambda quantity: quantity != MAIN[group.mode]):
         value_of = _VALUES[quantity]
         kinds: dict[str, tuple[list[Row], list[float | int]]] = {}
@@ -193,8 +194,10 @@ def _series(group: Group, rows: list[Row]) -> Iterator[Series]:
                 some, values = kinds.setdefault(_kind(quantity, row), ([], []))
                 some.append(row)
                 values.append(value)
+        wrong = Counter(_kind(quantity, row) for row in invalid)
+        stray = sum(count for kind, count in wrong.items() if kind not in kinds)  # of a kind that no valid run is of
         for kind in sorted(kinds):
-            yield Series(group, quantity, kind, *kinds[kind], invalid)
+            yield Series(group, quantity, kind, *kinds[kind], wrong[kind] + stray)
 
 
 def _kind(quantity: Quantity, row: Row) -> str:

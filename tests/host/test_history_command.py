@@ -272,3 +272,22 @@ def test_a_process_on_a_machine_is_not_said_to_count_instructions(
     out = run(capsys, tmp_path)[1]
     assert "EMULATED: time is instructions at one per cycle" in out
     assert "without a clock: a process on a machine like this" in out
+
+
+def test_one_energy_without_u_does_not_cost_the_others_their_bars(tmp_path: Path) -> None:
+    put(tmp_path / "one", result(1, 1000.0))
+    put(tmp_path / "two", result(2, 1000.1))
+    assert b"LineCollection" in plot(trends(read_history(tmp_path).rows), "svg")
+    document = json.loads(result(3, 1000.2))
+    document["runs"][0]["energy_uj"]["u"] = None
+    put(tmp_path / "three", json.dumps(document).encode())
+    assert b"LineCollection" in plot(trends(read_history(tmp_path).rows), "svg")
+
+
+def test_times_emulated_at_different_clocks_are_not_on_one_axis(tmp_path: Path) -> None:
+    for number, clock_hz in enumerate((125_000_000, 25_000_000, None)):
+        document = json.loads(result(number + 1, 1000.0, "emulated"))
+        document["board"]["clock_hz"] = clock_hz
+        document["runs"][0] |= {"mode": "performance", "energy_uj": None}
+        put(tmp_path / str(number), json.dumps(document).encode())
+    assert plot(trends(read_history(tmp_path).rows), "svg").count(b", EMULATED<") == 3

@@ -171,3 +171,15 @@ def test_the_last_are_taken_of_every_kind() -> None:
 )
 def test_a_trend_goes_from_left_to_right(values: list[float], text: str) -> None:
     assert trend_text(only([at(0, latency_us=value) for value in values], "latency")) == text
+
+
+def test_invalid_runs_are_counted_where_they_belong() -> None:
+    rows = [at(0), at(1, net=True), at(2, valid=False), at(3, valid=False), at(4, valid=False, net=True)]
+    assert {one.kind: one.invalid for one in trends(rows) if one.quantity == "energy"} == {"": 2, "net": 1}
+    only_net = [at(0, net=True), at(1, valid=False, energy_uj=None)]  # nobody knows whether it would have been net
+    assert [one.invalid for one in trends(only_net) if one.quantity == "energy"] == [1]
+
+
+def test_a_change_that_rounds_to_nothing_has_no_sign() -> None:
+    rows = [at(0, u_uj=None), at(1, u_uj=None, energy_uj=100.0 * (1 - 1e-6))]
+    assert change_text(only(rows, "energy")) == "0.00 %"
