@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import resource
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from report_kit import folder, result, run
 
 from host.cli import build_parser, main
 from host.report.page.folders import command, read_folders
+from host.report.page.overview import verdict
 from host.results import journal, record, schema
 
 
@@ -144,3 +146,14 @@ def test_a_folder_that_takes_no_page_says_where_else(tmp_path: Path, capsys: pyt
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert "choose another folder with -o." in capsys.readouterr().err
     assert sorted(one.iterdir()) == before
+
+
+@pytest.mark.parametrize(("rules", "provenance"), [("quick", "emulated"), ("mlperf", "measured")])
+def test_a_session_that_was_broken_off_is_not_said_to_be_all_valid(tmp_path: Path, rules: Any, provenance: Any) -> None:
+    (read,) = read_folders([folder(tmp_path / "one", result(run(rules=rules), provenance=provenance), traces=False)])
+    whole = verdict([replace(read, plan=plan(tasks=["kws01"]))])
+    assert "NOT FINISHED" not in whole.headline
+    broken = verdict([replace(read, plan=plan())])
+    assert broken.kind == "quick"
+    assert broken.headline.startswith("NOT FINISHED, 1 task is missing; the run is valid")
+    assert "session one was not finished: ad01 without a result. `host bench --resume` goes on" in broken.lines

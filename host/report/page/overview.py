@@ -30,6 +30,12 @@ def verdict(folders: Sequence[Folder]) -> Verdict:
     bad = [entry for entry in runs if not entry[3].valid]
     links = tuple((shown(_name(folder.result, run)), f"#{anchor(source, place)}") for folder, source, place, run in bad)
     lines = [f"{_name(folder.result, run)}: {_why(run)}" for folder, _, _, run in bad]
+    missing = [_missing(folder) for folder in folders]
+    lines += [
+        f"session {folder.name} was not finished: {', '.join(tasks)} without a result. `host bench --resume` goes on"
+        for folder, tasks in zip(folders, missing, strict=True)
+        if tasks
+    ]
     lines += [line for folder in folders for line in _remarks(folder.result)]
     provenances = [word for word in ORDER if any(folder.result.provenance == word for folder in folders)]
     for provenance in provenances:
@@ -46,6 +52,11 @@ def verdict(folders: Sequence[Folder]) -> Verdict:
     if bad:
         return Verdict("invalid", f"INVALID: {len(bad)} of {_count(len(runs))}", told, links)
     which = "The run is valid" if len(runs) == 1 else f"All {len(runs)} runs are valid"
+    if count := sum(map(len, missing)):
+        are = "task is" if count == 1 else "tasks are"
+        which = f"NOT FINISHED, {count} {are} missing; {which[0].lower()}{which[1:]}"
+        if not quick:
+            return Verdict("quick", f"{which} under the MLPerf Tiny run rules", told)
     if quick:
         return Verdict("quick", f"{which}: a quick look, no benchmark result", told)
     which += " under the MLPerf Tiny run rules"
@@ -53,6 +64,12 @@ def verdict(folders: Sequence[Folder]) -> Verdict:
         other = " and ".join(WORDS[provenance] for provenance in provenances if provenance != "measured")
         return Verdict("quick", f"{which}, but {other}: no benchmark result", told)
     return Verdict("valid", which, told)
+
+
+def _missing(folder: Folder) -> list[str]:
+    """Tasks that the session was made for and has no run of: it was broken off."""
+    done = {run.task for run in folder.result.runs}
+    return [] if folder.plan is None else [task for task in folder.plan.tasks if task not in done]
 
 
 def _count(runs: int) -> str:
