@@ -22,8 +22,9 @@ Provenance = Literal["measured", "emulated", "replayed"]
 Mode = Literal["performance", "accuracy", "energy"]
 RulesName = Literal["quick", "mlperf"]
 
-Count = Annotated[int, msgspec.Meta(ge=0)]
-Positive = Annotated[int, msgspec.Meta(ge=1)]
+# Up to 2^53 every reader of JSON has them exactly, and nothing that computes with them overflows.
+Count = Annotated[int, msgspec.Meta(ge=0, le=9007199254740992)]
+Positive = Annotated[int, msgspec.Meta(ge=1, le=9007199254740992)]
 NonNegative = Annotated[float, msgspec.Meta(ge=0)]
 Fraction = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]

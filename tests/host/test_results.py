@@ -208,6 +208,21 @@ def test_rubbish_is_refused(data: bytes) -> None:
         schema.decode(data)
 
 
+@pytest.mark.parametrize("number", [2**53 + 1, 2**64, 10**400])
+def test_a_whole_number_that_is_none_of_ours_is_refused(number: int) -> None:
+    document = json.loads(schema.encode(make_result()))
+    for place, key in (
+        (document["board"], "clock_hz"),
+        (document["runs"][0]["dataset"], "n"),
+        (document["runs"][0]["windows"][0], "duration_us"),
+    ):
+        kept, place[key] = place[key], number
+        with pytest.raises(ResultInvalid, match=key):
+            schema.decode(json.dumps(document).encode())
+        place[key] = kept
+    assert schema.decode(json.dumps(document).encode()) == make_result()
+
+
 def test_reading_names_the_file_and_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(HostError, match=r"host bench"):
         record.read_result(tmp_path)
