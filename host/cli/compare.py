@@ -20,6 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `host compare`."""
     parser.add_argument("a", type=Path, metavar="A", help="the result to hold the other against: its folder")
     parser.add_argument("b", type=Path, metavar="B", help="the result that may differ")
+    # `first/* again/*` is more than two when a session was tried again.
+    parser.add_argument("more", type=Path, nargs="*", help=argparse.SUPPRESS)
     parser.add_argument(
         "--fail-if",
         action="append",
@@ -42,6 +44,9 @@ def run(args: argparse.Namespace) -> int:
 
     if args.json and args.markdown:
         raise UsageError("--json and --markdown do not go together: ask for one of them.")
+    if args.more:
+        named = ", ".join(str(path) for path in (args.a, args.b, *args.more))
+        raise UsageError(f"two results are compared, and these are {2 + len(args.more)}: {named}. Name two of them.")
     gates = [parse_gate(text) for text in args.fail_if]
     a, b = _side(args.a), _side(args.b)
     comparison = compare.compare(a, b, gates)

@@ -83,12 +83,36 @@ def read_result(path: Path) -> schema.Result:
     file = path / RESULT_FILE if path.is_dir() else path
     try:
         text = read_plain(file, MAX_RESULT_BYTES)
+    except FileNotFoundError as error:
+        raise HostError(without_result(file.parent if file.name == RESULT_FILE else file)) from error
     except OSError as error:
         raise HostError(f"cannot read {file}: {error}. Name a result folder that `host bench` wrote.") from error
     try:
         return schema.decode(text)
     except ResultInvalid as error:
         raise ResultInvalid(f"{file}: {error}") from error
+
+
+def remove_unused(folder: Path) -> bool:
+    """Remove a folder that holds nothing but an empty log: no board was opened, so there is nothing to look into."""
+    log = folder / LOG_FILE
+    try:
+        if any(path != log for path in folder.iterdir()) or log.stat().st_size:
+            return False
+        log.unlink()
+        folder.rmdir()
+    except OSError:
+        return False
+    return True
+
+
+def without_result(folder: Path) -> str:
+    """What to say of a folder that has no result.json: one of a session that ended early looks like any other."""
+    if not folder.exists():
+        return f"{folder} is not there: name a result folder that `host bench` wrote."
+    if (folder / LOG_FILE).is_file():
+        return f"{folder} holds no {RESULT_FILE}, as its session ended early: leave that folder out, or remove it."
+    return f"{folder} holds no {RESULT_FILE}: name a result folder that `host bench` wrote."
 
 
 class OutputRow(Protocol):

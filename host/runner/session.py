@@ -139,10 +139,12 @@ def _monitored(plan: Plan, folder: Path, was: Header | None = None) -> Iterator[
 
 @contextmanager
 def _naming(folder: Path) -> Iterator[None]:
-    """Whatever ends a session early names its folder, and how to go on."""
+    """Whatever ends a session early names its folder, and how to go on. One that never began leaves none."""
     try:
         yield
     except BaseException as error:
+        if record.remove_unused(folder):
+            raise
         error.add_note(f"the log up to here, and the records of finished tasks if any: {folder}")
         if (folder / "journal.jsonl").exists():
             error.add_note(f"what was measured is kept; to go on: host bench --resume {shlex.quote(str(folder))}")

@@ -143,7 +143,8 @@ def test_every_subcommand_and_every_option_is_there():
         anchor = name.replace(" ", "-")
         section = re.search(rf"^##+ {name} {{#{anchor}}}$(.*?)(?=^##+ |\Z)", page, re.MULTILINE | re.DOTALL)
         assert section, name
-        for action in parser._actions:
+        assert "SUPPRESS" not in section[1]
+        for action in (one for one in parser._actions if one.help != argparse.SUPPRESS):
             for option in action.option_strings:
                 assert option in section[1] or option in ("-h", "--help"), f"{name} {option}"
             if not action.option_strings and not isinstance(action, argparse._SubParsersAction):

@@ -405,7 +405,7 @@ def test_a_folder_without_a_result_says_so(folders: tuple[Path, Path], capsys: p
     assert "not a tinyjoule.result/4 record" in capsys.readouterr().err
     (folders[1] / "result.json").unlink()
     assert main(["compare", *map(str, folders)]) == 1
-    assert "Name a result folder" in capsys.readouterr().err
+    assert "holds no result.json" in capsys.readouterr().err
 
 
 def test_a_record_of_an_older_schema_is_compared() -> None:

@@ -57,7 +57,7 @@ def test_json_tells_what_was_written(tmp_path: Path, capsys: pytest.CaptureFixtu
         (["{one}", "-o", "{tmp}/none/page.html"], 2, "is no folder"),
         (["{one}", "-o", "{tmp}/dir.html"], 2, "is a folder"),
         (["{tmp}"], 1, "holds no result.json"),
-        (["{tmp}/nowhere"], 1, "holds no result.json"),
+        (["{tmp}/nowhere"], 1, "nowhere is not there"),
         (["{one}", "{tmp}"], 1, "holds no result.json"),
     ],
 )

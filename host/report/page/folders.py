@@ -45,7 +45,7 @@ def _read(path: Path) -> Folder:
     folder = path.parent if path.name == record.RESULT_FILE and path.is_file() else path
     file = folder / record.RESULT_FILE
     if not file.is_file():
-        raise HostError(f"{folder} holds no {record.RESULT_FILE}: name a result folder that `host bench` wrote.")
+        raise HostError(record.without_result(folder))
     result = record.read_result(file)
     raw: dict[str, Any] = msgspec.json.decode(read_plain(file, record.MAX_RESULT_BYTES))
     # A link may lead anywhere: what is shown is what lies in the folder.
