@@ -460,3 +460,12 @@ def test_a_latency_of_nearly_nothing_is_not_nothing(tmp_path: Path) -> None:
     text = {fact.label: fact.cell.text for fact in one.facts}
     assert text["latency, median of the windows"] == "0.000432 emulated ms"
     assert text["latency, longest"] == "0.0999 emulated ms"
+
+
+def test_a_monitor_that_chose_its_range_says_so_and_an_emulated_session_was_not_measured(tmp_path: Path) -> None:
+    monitor = msgspec.structs.replace(energy().monitor, range_a=None)
+    (source,) = page(folder(tmp_path / "one", result(with_energy(monitor=monitor)), traces=False)).sources
+    facts = {fact.label: fact.cell.text for part in source.facts for fact in part.facts}
+    assert facts["range"] == "auto-range"
+    assert "measured at" not in facts
+    assert facts["made at"].startswith("2026-01-02T03:04:05")

@@ -8,7 +8,7 @@ from typing import Any
 from host.report.energy import WINDOWS, scaled
 from host.report.page.cells import Cells, digits, thousands, told
 from host.report.page.folders import Folder, command
-from host.report.page.view import Fact, Facts, Source, shown
+from host.report.page.view import NONE, Cell, Fact, Facts, Source, shown
 from host.report.page.words import WORDS, board_of
 from host.results.schema import Run
 
@@ -92,12 +92,13 @@ def _monitor(cells: Cells, place: int, title: str) -> Facts:
     def fact(name: str, path: str, text: Any = str) -> Fact:
         return cells.fact(name, f"runs.{place}.energy_uj.monitor.{path}", text)
 
+    range_a = fact("range", "range_a", lambda ampere: scaled(ampere, "A"))
     return Facts(
         title,
         told((
             fact("instrument", "name"), fact("says of itself", "idn"),
             fact("rate", "rate_hz", lambda hz: scaled(hz, "S/s")),
-            fact("range", "range_a", lambda ampere: scaled(ampere, "A")),
+            range_a if range_a.cell.text != NONE else Fact("range", Cell("auto-range")),
             fact("voltage", "voltage"), fact("set or assumed voltage", "voltage_v", lambda volt: f"{volt:g} V"),
             fact("windows by", "windows", lambda how: WINDOWS[how]), fact("accuracy from", "accuracy_source"),
         )),
@@ -129,6 +130,6 @@ def _host(cells: Cells) -> Facts:
         "This machine and the record",
         told((
             fact("tinyjoule", "host.version"), fact("Python", "host.python"), fact("platform", "host.platform"),
-            fact("measured at", "created"), fact("schema", "schema"), fact("provenance", "provenance"),
+            fact("made at", "created"), fact("schema", "schema"), fact("provenance", "provenance"),
         )),
     )  # fmt: skip
