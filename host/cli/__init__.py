@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import io
+import logging
 import os
 import pkgutil
 import signal
@@ -79,6 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name may hold what the stream's encoding does not
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it says where it keeps its fonts without a home
     for signum in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(signum) == signal.SIG_DFL:  # not under nohup
             signal.signal(signum, _terminate)

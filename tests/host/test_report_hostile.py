@@ -6,12 +6,15 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from report_kit import FULL, NOW, Tags, folder, raw, result, run
 
+from host.paths import PROJECT_DIR
 from host.report.page.folders import read_folders
 from host.report.page.pictures import Pictures
 from host.report.page.render import page_of, render
@@ -79,3 +82,15 @@ def test_pipes_in_a_folder_keep_nobody_waiting(tmp_path: Path) -> None:
         (one / name).unlink(missing_ok=True)
         os.mkfifo(one / name)
     assert render([one], NOW).startswith(b"<!doctype html>")
+
+
+def test_a_home_that_is_not_there_is_no_concern_of_the_reader(tmp_path: Path) -> None:
+    folder(tmp_path / "one", traces=False)
+    environment = {**os.environ, "HOME": "/proc/none", "PYTHONPATH": str(PROJECT_DIR)}
+    for name in ("MPLCONFIGDIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"):
+        environment.pop(name, None)
+    made = subprocess.run(
+        [sys.executable, "-m", "host", "report", "one"],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert (made.returncode, made.stdout, made.stderr) == (0, "report: one/report.html\n", "")
