@@ -18,6 +18,7 @@ from host.paths import PROJECT_DIR
 from host.report.page.render import write_report
 
 SIZE = (1100, 1800)
+SCALE = 1.5
 MOST_BYTES = 220_000
 
 
@@ -25,7 +26,8 @@ def shoot(folder: Path) -> bytes:
     """A PNG of the top of a folder's report: the verdict, the table, and the first run's power."""
     with tempfile.TemporaryDirectory() as place:
         report = write_report([folder], Path(place) / "report.html")
-        with chromium() as browser, opened(browser, report, SIZE, color_scheme="light", device_scale_factor=1.5) as seen:
+        look = {"color_scheme": "light", "device_scale_factor": SCALE}
+        with chromium() as browser, opened(browser, report, SIZE, **look) as seen:
             end = seen.page.locator(".trace .key").first.bounding_box()
             height = min(end["y"] + end["height"] + 16, SIZE[1]) if end else SIZE[1]
             return bytes(seen.page.screenshot(clip={"x": 0, "y": 0, "width": SIZE[0], "height": height}))
