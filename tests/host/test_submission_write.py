@@ -465,5 +465,5 @@ def write_journal(folder: Path, header: dict[str, object], rows: Sequence[dict[s
 
 
 def test_a_folder_that_is_none_says_so(tmp_path: Path) -> None:
-    with pytest.raises(HostError, match="Name a result folder"):
+    with pytest.raises(HostError, match="name a result folder"):
         gather([tmp_path], "closed")
