@@ -72,8 +72,11 @@ def test_the_commands_of_a_page(path, tmp_path, host_command):
         "PATH": f"{host_command.parent}{os.pathsep}{os.environ['PATH']}",
         "HOME": str(tmp_path / "home"),
         "TERM": "dumb",
-        "PLATFORMIO_BUILD_DIR": str(BUILD_DIR),
     }
+    # Only where somebody set it: PlatformIO takes the same folder by name for another project, and empties it, while
+    # tests beside this one run the images in it.
+    if "PLATFORMIO_BUILD_DIR" in environment:
+        environment["PLATFORMIO_BUILD_DIR"] = str(BUILD_DIR)
     (tmp_path / "home").mkdir()
     work.mkdir()
     if page.checkout:
