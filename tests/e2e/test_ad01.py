@@ -39,7 +39,7 @@ def test_a_whole_file_scores_as_with_the_official_runner(
     image = firmware_image(BOARD)
     wanted = np.load(golden)
     data = recording.read_bytes()
-    with start(image, timed=False) as emulator:
+    with start(image, timed=True) as emulator:
         link = open_link(emulator.url, image.board.baud)
         boot(link)
         lines = Lines(link, 30.0)
