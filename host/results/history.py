@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 DEPTH = 8
 """Folders below the one that is asked for; what is deeper is not looked at."""
 MAX_BYTES = 16 << 20
-"""A result.json that is larger is none of ours: a full session has 40 KB."""
+"""A result.json that is larger is none of ours: a full session with profiles has 70 KB."""
 MAX_FILES = 200_000
 _CHUNK_FILES = 1000
 _CHUNK_BYTES = 64 << 20
